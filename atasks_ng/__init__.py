@@ -1,0 +1,30 @@
+"""
+atasks_ng: the transparent distributed await.
+
+Put ``@atask`` on a coroutine function, start workers, and ``await f(x)`` runs on any of them::
+
+    from atasks_ng import atask, connect
+
+    @atask
+    async def square(x: int) -> int:
+        return x * x
+
+    async with connect():
+        assert await square(4) == 16
+"""
+
+from ._version import __version__
+from .core.connecting import Connection, connect
+from .places.current import Call, current_call
+from .tasks import atask
+from .words import errors
+
+__all__ = [
+    "Call",
+    "Connection",
+    "__version__",
+    "atask",
+    "connect",
+    "current_call",
+    "errors",
+]

@@ -1,0 +1,1 @@
+"""The forms that values take in msgpack when msgpack itself has none for them."""

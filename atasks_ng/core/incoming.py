@@ -1,0 +1,464 @@
+"""The worker's side: take a request, run the body, answer, settle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..codecs.base import Codec
+from ..places import current
+from ..places.namespaces import Namespace
+from ..places.registry import Task
+from ..protocol import envelopes, failures
+from ..protocol.actions import (
+    Action,
+    Answer,
+    AnswerAgain,
+    HandBack,
+    Interrupt,
+    Say,
+    Start,
+)
+from ..protocol.callee import Callee, IncomingCall
+from ..protocol.slots import RESUMED
+from ..transport.base import Delivery, Transport
+from ..words import errors, hooks
+from .executors import Executors
+
+logger = logging.getLogger("atasks_ng.worker")
+
+
+class Incoming:
+    """
+    The calls that one worker performs for one transport.
+
+    Args:
+        namespace: Whose tasks and codec are used.
+        transport: Where the requests come from.
+        worker: Name of this worker.
+        concurrency: How many bodies run at once, those that wait for other calls not counted.
+        threads: How many plain functions run at once.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        transport: Transport,
+        worker: str,
+        concurrency: int,
+        threads: int,
+    ) -> None:
+        self.transport = transport
+        self.worker = worker
+        self.loop = asyncio.get_running_loop()
+        self.performed = 0
+        self._namespace = namespace
+        self._callee = Callee(worker, concurrency)
+        self._executors = Executors(threads)
+        self._context = contextvars.copy_context()
+        self._timer: asyncio.TimerHandle | None = None
+        self._suspended: dict[tuple[str, bool], int] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def running(self) -> int:
+        """How many calls are delivered and not settled."""
+        return len(self._callee.calls)
+
+    # -- what the transport brings -------------------------------------------------------------
+
+    def on_request(self, delivery: Delivery) -> None:
+        """Perform a request, or refuse it."""
+        try:
+            request = envelopes.decode(delivery.body)
+            if type(request) is not envelopes.Request:
+                raise errors.BadMessageError("a message that is no request")
+        except errors.ProtocolError as exc:
+            self._refuse_message(delivery, exc)
+            return
+        refusal = self._objection(request)
+        if refusal is not None:
+            delivery.finish(envelopes.encode(refusal))
+            return
+        call = IncomingCall(request, delivery.queue, nested=delivery.nested)
+        call.delivery = delivery
+        self._do(self._callee.deliver(call, self.loop.time()))
+        self._note_idle()
+        if call.deadline is not None:
+            self._set_timer()
+
+    def on_cancel(self, cancel: envelopes.Cancel) -> None:
+        """A caller cancelled one of its calls."""
+        self._do(self._callee.cancel(cancel, self.loop.time()))
+        self._note_idle()
+
+    def _refuse_message(self, delivery: Delivery, exc: errors.ProtocolError) -> None:
+        logger.warning("refused a message from queue %r: %s", delivery.queue, exc)
+        if hooks.listeners:
+            hooks.emit(hooks.MessageDropped(f"refused: {exc}", delivery.id))
+        answer = None
+        if delivery.id is not None:
+            refusal = envelopes.Refusal(delivery.id, type(exc).__name__, list(exc.args))
+            answer = envelopes.encode(refusal)
+        delivery.refuse(str(exc), answer)
+
+    def _objection(self, request: envelopes.Request) -> envelopes.Refusal | None:
+        name = self._namespace.name
+        codec = self._namespace.codec
+        if self._namespace.registry.get(request.task) is None:
+            what = [request.task, name, self.worker]
+            return envelopes.Refusal(request.id, "UnknownTaskError", what)
+        if codec is None:
+            return envelopes.Refusal(request.id, "NoCodecError", [name])
+        if codec.name != request.codec:
+            what = ["codec", codec.name, request.codec]
+            return envelopes.Refusal(request.id, "IncompatibleError", what)
+        return None
+
+    # -- performing ----------------------------------------------------------------------------
+
+    async def _perform(self, call: IncomingCall) -> None:
+        task = self._namespace.registry.get(call.request.task)
+        codec = self._namespace.codec
+        assert task is not None
+        assert codec is not None
+        call.begun = True
+        held = _HeldSlot(self, call)
+        call.started = self.loop.time()
+        current.running.set(self._describe(call))
+        current.slot.set(held)
+        if hooks.listeners:
+            hooks.emit(hooks.CallStarted(call.id, task.name, task.namespace, self.worker))
+        envelope: envelopes.Envelope
+        try:
+            envelope = await self._run(call, task, codec)
+        finally:
+            held.end()
+        self.performed += 1
+        if hooks.listeners:
+            self._tell_performed(call, task, envelope)
+        self._do(self._callee.answered(call, envelope, self.loop.time()))
+        self._note_idle()
+
+    async def _run(self, call: IncomingCall, task: Task, codec: Codec) -> envelopes.Envelope:
+        try:
+            content = codec.decode(call.request.payload)
+            if asyncio.iscoroutine(content) or asyncio.isfuture(content):
+                content = await content
+            args, kwargs = content
+            args, kwargs = tuple(args), dict(kwargs)
+        except Exception as exc:
+            self._callee.body_ended(call, self.loop.time())
+            sentence = f"the arguments of {task.name!r} cannot be decoded by {codec.name}: {exc}"
+            return envelopes.Refusal(call.id, "DecodeError", [sentence])
+        try:
+            if call.interrupted:
+                raise asyncio.CancelledError(*_message(call))
+            value = await self._executors.run(task, args, kwargs)
+        except BaseException as exc:
+            # Everything, SystemExit and KeyboardInterrupt too: it belongs to the caller.
+            if isinstance(exc, GeneratorExit) and not self._is_current(call):
+                raise  # the loop is being closed, and with it this coroutine
+            self._callee.body_ended(call, self.loop.time())
+            return await self._failure(call, task, codec, exc)
+        self._callee.body_ended(call, self.loop.time())
+        return await self._value(call, task, codec, value)
+
+    async def _value(
+        self, call: IncomingCall, task: Task, codec: Codec, value: Any
+    ) -> envelopes.Envelope:
+        try:
+            return envelopes.Value(call.id, await _encode(codec, value))
+        except Exception as exc:
+            sentence = f"the result of {task.name!r} cannot be encoded by {codec.name}: {exc}"
+            return envelopes.Refusal(call.id, "EncodeError", [sentence])
+
+    async def _failure(
+        self, call: IncomingCall, task: Task, codec: Codec, exc: BaseException
+    ) -> envelopes.Envelope:
+        record = failures.describe(exc, self.worker, task.name)
+        try:
+            try:
+                payload = await _encode(codec, record)
+            except Exception:
+                payload = await _encode(codec, await _pruned(codec, record))
+        except Exception:
+            first = record["errors"][0]
+            what = [f"{first['module']}.{first['name']}", first["text"]]
+            return envelopes.Refusal(call.id, "RemoteError", what)
+        return envelopes.Failure(call.id, payload)
+
+    def _describe(self, call: IncomingCall) -> current.Call:
+        request = call.request
+        return current.Call(
+            id=call.id,
+            task=request.task,
+            namespace=self._namespace.name,
+            queue=call.queue,
+            parent=request.parent,
+            root=request.root,
+            depth=request.depth,
+            attempt=1,
+            deadline=call.deadline,
+            worker=self.worker,
+        )
+
+    def _is_current(self, call: IncomingCall) -> bool:
+        try:
+            return asyncio.current_task() is call.task
+        except RuntimeError:
+            return False
+
+    def _tell_performed(
+        self, call: IncomingCall, task: Task, envelope: envelopes.Envelope
+    ) -> None:
+        outcome = "returned" if call.recalled else type(envelope).__name__.lower()
+        seconds = self.loop.time() - call.started
+        hooks.emit(
+            hooks.CallPerformed(
+                call.id, task.name, task.namespace, self.worker, outcome, seconds
+            )
+        )
+
+    # -- slots ---------------------------------------------------------------------------------
+
+    def take_slot(self, held: _HeldSlot) -> bool:
+        """Take a slot for a call that goes on, or put it first in line."""
+        return self._callee.slots.take(held, RESUMED)
+
+    def force_slot(self, held: _HeldSlot) -> None:
+        """Take a slot even if none is free."""
+        self._callee.slots.force(held)
+
+    def leave_line(self, held: _HeldSlot) -> None:
+        """Wait for no slot any more."""
+        self._callee.slots.leave(held)
+
+    def release_slot(self) -> None:
+        """Give a slot back, and wake whoever gets it."""
+        who = self._callee.slots.release()
+        if isinstance(who, IncomingCall):
+            self._do(self._callee.granted(who, self.loop.time()))
+        elif isinstance(who, _HeldSlot):
+            who.grant()
+
+    def count_suspended(self, call: IncomingCall, change: int) -> None:
+        """Let the transport bring as many more calls as wait for others."""
+        key = (call.queue, call.nested)
+        self._suspended[key] = self._suspended.get(key, 0) + change
+        self.transport.widen(call.queue, nested=call.nested, suspended=self._suspended[key])
+
+    # -- stopping ------------------------------------------------------------------------------
+
+    async def drain(self, grace: float | None) -> int:
+        """
+        Let running calls end; hand back what waits at once, and the rest after a time.
+
+        Args:
+            grace: Longest wait in seconds; ``0`` cancels and hands back at once, ``None`` waits
+                for all.
+
+        Returns:
+            How many calls were handed back.
+        """
+        before = self.running
+        self._do(self._callee.recall(self.loop.time(), waiting_only=True))
+        handed_back = before - self.running
+        self._note_idle()
+        try:
+            async with asyncio.timeout(grace):
+                await self._idle.wait()
+        except TimeoutError:
+            handed_back += self.running
+            self._do(self._callee.recall(self.loop.time()))
+            self._note_idle()
+            await self._wait_recalled()
+        return handed_back
+
+    async def _wait_recalled(self) -> None:
+        # Their finally blocks run now; 1 s, since the supervisor's patience is not endless.
+        try:
+            async with asyncio.timeout(1.0):
+                await self._idle.wait()
+        except TimeoutError:
+            logger.warning("%d calls did not react to being cancelled", self.running)
+
+    def close(self) -> None:
+        """Let go of threads and timers."""
+        self._executors.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _note_idle(self) -> None:
+        if self._callee.calls:
+            self._idle.clear()
+        else:
+            self._idle.set()
+
+    # -- carrying out --------------------------------------------------------------------------
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            _CARRY_OUT[type(action)](self, action)
+
+    def _start(self, action: Start) -> None:
+        call = action.call
+        # A copy: the caller compares what comes back with what it sent.
+        context = call.context = (call.delivery.context or self._context).copy()
+        call.task = self.loop.create_task(self._perform(call), context=context)
+
+    def _interrupt(self, action: Interrupt) -> None:
+        call = action.call
+        if call.begun:
+            call.task.cancel(*([action.message] if action.message is not None else []))
+        else:
+            # Cancelled before its first step, a task never runs, and nobody would answer.
+            call.interrupted = True
+
+    def _say(self, action: Say) -> None:
+        action.call.delivery.say(envelopes.encode(action.envelope))
+
+    def _answer(self, action: Answer) -> None:
+        call = action.call
+        body = None if action.envelope is None else envelopes.encode(action.envelope)
+        call.delivery.finish(body, call.context)
+        if body is not None:
+            self._callee.sent(call, body)
+
+    def _answer_again(self, action: AnswerAgain) -> None:
+        action.call.delivery.finish(action.body)
+
+    def _hand_back(self, action: HandBack) -> None:
+        action.call.delivery.hand_back()
+
+    def _set_timer(self) -> None:
+        when = self._callee.next_tick()
+        if self._timer is not None:
+            if when is not None and self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = None if when is None else self.loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._do(self._callee.tick(max(self.loop.time(), self._callee.next_tick() or 0.0)))
+        self._note_idle()
+        self._set_timer()
+
+
+_CARRY_OUT: dict[type, Callable[[Incoming, Any], None]] = {
+    Start: Incoming._start,
+    Interrupt: Incoming._interrupt,
+    Say: Incoming._say,
+    Answer: Incoming._answer,
+    AnswerAgain: Incoming._answer_again,
+    HandBack: Incoming._hand_back,
+}
+
+
+_HOLDS, _LENT, _WAITS = "holds", "lent", "waits"
+
+
+class _HeldSlot:
+    """The slot of one running call, which lends it back while it awaits other calls."""
+
+    __slots__ = ("_call", "_ended", "_incoming", "_lent", "_state", "_waiter")
+
+    def __init__(self, incoming: Incoming, call: IncomingCall) -> None:
+        self._incoming = incoming
+        self._call = call
+        self._lent = 0
+        self._state = _HOLDS
+        self._ended = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def lend(self) -> None:
+        self._lent += 1
+        if self._ended or self._state is _LENT:
+            return
+        if self._state is _WAITS:
+            self._incoming.leave_line(self)
+            self._wake()
+            self._state = _LENT
+            self._incoming.count_suspended(self._call, +1)
+        else:
+            self._state = _LENT
+            self._incoming.count_suspended(self._call, +1)
+            self._incoming.release_slot()
+
+    def reclaim(self) -> Awaitable[None] | None:
+        self._lent -= 1
+        if self._lent or self._ended:
+            return None
+        self._incoming.count_suspended(self._call, -1)
+        if self._incoming.take_slot(self):
+            self._state = _HOLDS
+            return None
+        self._state = _WAITS
+        self._waiter = self._incoming.loop.create_future()
+        return self._wait(self._waiter)
+
+    def grant(self) -> None:
+        """The slot is there."""
+        self._state = _HOLDS
+        self._wake()
+
+    def end(self) -> None:
+        """The body has ended; what it left running in the background counts no more."""
+        self._ended = True
+        if self._state is _HOLDS:
+            self._incoming.release_slot()
+        elif self._state is _LENT:
+            self._incoming.count_suspended(self._call, -1)
+        else:
+            self._incoming.leave_line(self)
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _wait(self, waiter: asyncio.Future[None]) -> None:
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if self._state is _WAITS and not self._ended:
+                # Who is cancelled must clean up now, not when a slot is free.
+                self._incoming.force_slot(self)
+                self._state = _HOLDS
+            raise
+
+
+async def _encode(codec: Codec, value: Any) -> bytes:
+    data = codec.encode(value)
+    if not isinstance(data, bytes):
+        data = await data
+    if not isinstance(data, bytes):
+        raise errors.EncodeError(f"{codec.name}.encode() returned {type(data).__name__}, not bytes")
+    return data
+
+
+async def _pruned(codec: Codec, record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without what the codec refuses: arguments as text, attributes dropped."""
+
+    async def fits(value: Any) -> bool:
+        try:
+            await _encode(codec, [value])
+        except Exception:
+            return False
+        return True
+
+    pruned = []
+    for each in record["errors"]:
+        args = [arg if await fits(arg) else repr(arg) for arg in each["args"]]
+        attributes = {k: v for k, v in each["attributes"].items() if await fits(v)}
+        pruned.append({**each, "args": args, "attributes": attributes})
+    return {"errors": pruned}
+
+
+def _message(call: IncomingCall) -> list[str]:
+    return [] if call.cancel_message is None else [call.cancel_message]

@@ -1,0 +1,61 @@
+"""The call that is running now, as a context variable."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable
+from contextvars import ContextVar
+from typing import Protocol
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """
+    One call, as its body sees it.
+
+    Attributes:
+        id: Its identity, 32 hexadecimal digits; the same on every attempt.
+        task: Name of the task.
+        namespace: Namespace of the task.
+        queue: Queue that brought it.
+        parent: Identity of the call that awaits this one; ``None`` when no task does.
+        root: Identity of the outermost call of this tree.
+        depth: How many calls stand above it; 0 for a root.
+        attempt: 1 for the first delivery to a worker, more after a worker was lost.
+        deadline: When it must have ended, in the time of the running loop (``loop.time()``);
+            ``None`` when there is no limit.
+        worker: Name of the worker that runs it.
+    """
+
+    id: str
+    task: str
+    namespace: str
+    queue: str
+    parent: str | None
+    root: str
+    depth: int
+    attempt: int
+    deadline: float | None
+    worker: str
+
+
+class Slot(Protocol):
+    """The right to run, held by the running call and lent back while it awaits another call."""
+
+    def lend(self) -> None:
+        """Give the slot back: the call is about to wait for another one."""
+
+    def reclaim(self) -> Awaitable[None] | None:
+        """Take the slot again; the result, unless ``None``, must be awaited before going on."""
+
+
+running: ContextVar[Call | None] = ContextVar("atasks_ng_call", default=None)
+slot: ContextVar[Slot | None] = ContextVar("atasks_ng_slot", default=None)
+
+#: Variables of the library itself; they describe one call and never travel.
+OWN = (running, slot)
+
+
+def current_call() -> Call | None:
+    """Return the call whose body is running, or ``None`` outside of any task."""
+    return running.get()

@@ -1,0 +1,88 @@
+"""What a machine asks its shell to do. Machines only return these; the router carries them out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .callee import IncomingCall
+    from .caller import OutgoingCall
+    from .envelopes import Envelope
+
+
+class Send(NamedTuple):
+    """Hand the request of a call to the transport: for the first time, or again."""
+
+    call: OutgoingCall
+
+
+class SendCancel(NamedTuple):
+    """Tell whoever has the call, or will get it, that it is cancelled."""
+
+    call: OutgoingCall
+    reason: str
+
+
+class End(NamedTuple):
+    """
+    Wake whoever awaits the call.
+
+    Attributes:
+        call: The call, which is in no table any more.
+        outcome: The envelope that ended it, an exception to raise, or ``None``: raise the
+            cancellation that is waiting.
+    """
+
+    call: OutgoingCall
+    outcome: Envelope | BaseException | None
+
+
+class Warn(NamedTuple):
+    """Tell the log that nobody serves the queue of a call."""
+
+    call: OutgoingCall
+
+
+class Start(NamedTuple):
+    """Run the body of a call."""
+
+    call: IncomingCall
+
+
+class Interrupt(NamedTuple):
+    """Raise a cancellation inside the running body."""
+
+    call: IncomingCall
+    message: str | None
+
+
+class Say(NamedTuple):
+    """Send an envelope about a call to its caller; the call goes on."""
+
+    call: IncomingCall
+    envelope: Envelope
+
+
+class Answer(NamedTuple):
+    """Send the last envelope of a call, or none, and settle its delivery."""
+
+    call: IncomingCall
+    envelope: Envelope | None
+
+
+class HandBack(NamedTuple):
+    """Put the delivery back into its queue, for another worker."""
+
+    call: IncomingCall
+
+
+class AnswerAgain(NamedTuple):
+    """A delivery of a call that ended here a moment ago: send the same answer, settle."""
+
+    call: IncomingCall
+    body: bytes
+
+
+Action = (
+    Send | SendCancel | End | Warn | Start | Interrupt | Say | Answer | HandBack | AnswerAgain
+)

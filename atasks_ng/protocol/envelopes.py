@@ -1,0 +1,200 @@
+"""
+Envelopes: what travels, and its bytes.
+
+Law: an envelope is one msgpack array ``[version, kind, id, ...fields, payload]``. Fields are never
+removed or given another meaning within a version; new ones are appended after the payload, and
+a reader ignores what it does not know.
+
+=========  ==================  ==========================================================
+kind       from → to           says
+=========  ==================  ==========================================================
+request    caller → worker     perform this task with these arguments
+value      worker → caller     the task returned this
+failure    worker → caller     the task raised this
+refusal    worker → caller     the library could not perform the call, and why
+notice     worker → caller     the call is being cancelled, or is still running
+cancel     caller → worker     cancel this call
+cancelled  worker → caller     the call was cancelled before it started
+=========  ==================  ==========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgpack
+
+from ..words.errors import BadMessageError, IncompatibleError
+
+VERSION = 1
+
+_REQUEST, _VALUE, _FAILURE, _REFUSAL, _NOTICE, _CANCEL, _CANCELLED = range(1, 8)
+
+#: What a notice says.
+CANCELLING, ALIVE = "cancelling", "alive"
+
+
+class Request(NamedTuple):
+    """
+    Perform a task.
+
+    Attributes:
+        id: Identity of the call.
+        task: Name of the task.
+        codec: Name of the codec of the payload.
+        ttl_ms: Time left until the deadline, in milliseconds, when it was sent; ``None``: no limit.
+        depth: How many calls stand above this one.
+        parent: Identity of the call that awaits it, or ``None``.
+        root: Identity of the outermost call.
+        payload: The arguments: an encoded ``(args, kwargs)``.
+    """
+
+    id: str
+    task: str
+    codec: str
+    ttl_ms: int | None
+    depth: int
+    parent: str | None
+    root: str
+    payload: bytes
+
+
+class Value(NamedTuple):
+    """The task returned; the payload is its encoded value."""
+
+    id: str
+    payload: bytes
+
+
+class Failure(NamedTuple):
+    """The task raised; the payload is the encoded record of the exception."""
+
+    id: str
+    payload: bytes
+
+
+class Refusal(NamedTuple):
+    """
+    The library could not perform the call.
+
+    Attributes:
+        id: Identity of the call.
+        error: Name of a class of :mod:`atasks_ng.words.errors`.
+        args: Its constructor's arguments, plain values.
+    """
+
+    id: str
+    error: str
+    args: list[Any]
+
+
+class Notice(NamedTuple):
+    """
+    A sign of life about a call.
+
+    Attributes:
+        id: Identity of the call.
+        what: ``"cancelling"`` or ``"alive"``.
+        worker: Name of the worker that runs it.
+    """
+
+    id: str
+    what: str
+    worker: str
+
+
+class Cancel(NamedTuple):
+    """
+    Cancel a call.
+
+    Attributes:
+        id: Identity of the call.
+        reason: ``"cancel"`` (the caller was cancelled) or ``"deadline"``.
+        message: What was given to ``task.cancel(msg)``, if it was a string.
+    """
+
+    id: str
+    reason: str
+    message: str | None
+
+
+class Cancelled(NamedTuple):
+    """The call was cancelled before it started; ``message`` is that of the cancel."""
+
+    id: str
+    message: str | None
+
+
+Envelope = Request | Value | Failure | Refusal | Notice | Cancel | Cancelled
+
+_KINDS: dict[type, int] = {
+    Request: _REQUEST,
+    Value: _VALUE,
+    Failure: _FAILURE,
+    Refusal: _REFUSAL,
+    Notice: _NOTICE,
+    Cancel: _CANCEL,
+    Cancelled: _CANCELLED,
+}
+
+_pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True).pack
+
+
+def encode(envelope: Envelope) -> bytes:
+    """Return the bytes of an envelope."""
+    return _pack((VERSION, _KINDS[type(envelope)], *envelope))
+
+
+def decode(body: bytes) -> Envelope:
+    """
+    Return the envelope that bytes stand for.
+
+    Raises:
+        BadMessageError: They are no envelope.
+        IncompatibleError: They are one of another version of the protocol.
+    """
+    try:
+        fields = msgpack.unpackb(body)
+    except Exception as exc:
+        raise BadMessageError(f"not msgpack: {type(exc).__name__}") from exc
+    if type(fields) is not list or len(fields) < 3 or type(fields[0]) is not int:
+        raise BadMessageError("not an envelope")
+    if fields[0] != VERSION:
+        raise IncompatibleError("version", fields[0], VERSION)
+    read = _READERS.get(fields[1]) if type(fields[1]) is int else None
+    if read is None:
+        raise BadMessageError("unknown kind of envelope")
+    return read(fields)
+
+
+def _read(cls: Any, *kinds: tuple[type, ...]) -> Callable[[list[Any]], Envelope]:
+    count = len(kinds)
+
+    def read(fields: list[Any]) -> Envelope:
+        values = fields[2 : 2 + count]
+        if len(values) < count:
+            raise BadMessageError(f"{cls.__name__.lower()} with too few fields")
+        for value, allowed in zip(values, kinds, strict=True):
+            # type(), not isinstance(): a bool must not pass as an int.
+            if type(value) not in allowed:
+                raise BadMessageError(f"{cls.__name__.lower()} with a field of a wrong type")
+        envelope: Envelope = cls._make(values)
+        return envelope
+
+    return read
+
+
+_TEXT, _BYTES, _INT, _NONE = (str,), (bytes,), (int,), type(None)
+
+_READERS: dict[int, Callable[[list[Any]], Envelope]] = {
+    _REQUEST: _read(
+        Request, _TEXT, _TEXT, _TEXT, (int, _NONE), _INT, (str, _NONE), _TEXT, _BYTES
+    ),
+    _VALUE: _read(Value, _TEXT, _BYTES),
+    _FAILURE: _read(Failure, _TEXT, _BYTES),
+    _REFUSAL: _read(Refusal, _TEXT, _TEXT, (list,)),
+    _NOTICE: _read(Notice, _TEXT, _TEXT, _TEXT),
+    _CANCEL: _read(Cancel, _TEXT, _TEXT, (str, _NONE)),
+    _CANCELLED: _read(Cancelled, _TEXT, (str, _NONE)),
+}

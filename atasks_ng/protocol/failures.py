@@ -1,0 +1,328 @@
+"""
+Exceptions as plain data, and back.
+
+An exception is written down as what it is: class, arguments, attributes, notes, cause, context,
+members, and the frames of its traceback. Rebuilding never imports and never calls a
+constructor: the class is looked up among the exception classes that this process already knows,
+an instance is made without ``__init__``, and its arguments and attributes are put back. A class that
+is not known here becomes :class:`~atasks_ng.words.errors.RemoteError`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import linecache
+import os
+import secrets
+import sys
+import traceback
+import weakref
+from collections.abc import Iterator
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+from ..words.errors import RemoteError
+from ..words.modules import local_name, real_name
+
+# Bounds: what a chain or group may cost on the wire and at the caller.
+MAX_EXCEPTIONS = 10_000
+MAX_FRAMES = 200
+MAX_TEXT = 64 * 1024
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+# Classes defined inside functions can share one name: in the process that wrote an exception
+# down, its class is found by identity.
+_PROCESS = secrets.token_hex(8)
+_classes_by_key: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
+
+
+# -- writing down ------------------------------------------------------------------------------
+
+
+def describe(exc: BaseException, where: str, task: str) -> dict[str, Any]:
+    """
+    Return an exception as a tree of dicts, lists, strings, numbers and its own values.
+
+    Args:
+        exc: The exception.
+        where: Name of the worker that raised it, for the traceback.
+        task: Name of the task, for the traceback.
+    """
+    table: list[BaseException] = []
+    index: dict[int, int] = {}
+    _collect(exc, table, index)
+    records = [_describe_one(each, index) for each in table]
+    frames: list[Any] = records[0]["frames"]
+    frames.insert(0, [f"<worker {where}>", 1, task, ""])
+    return {"errors": records}
+
+
+def _collect(exc: BaseException, table: list[BaseException], index: dict[int, int]) -> None:
+    todo = [exc]
+    while todo and len(table) < MAX_EXCEPTIONS:
+        each = todo.pop()
+        if id(each) in index:
+            continue
+        index[id(each)] = len(table)
+        table.append(each)
+        todo += [near for near in (each.__cause__, each.__context__) if near is not None]
+        if isinstance(each, BaseExceptionGroup):
+            todo += reversed(each.exceptions)
+
+
+def _describe_one(exc: BaseException, index: dict[int, int]) -> dict[str, Any]:
+    cls = type(exc)
+    record: dict[str, Any] = {
+        "module": real_name(cls.__module__),
+        "name": cls.__qualname__,
+        "key": _key(cls),
+        "text": _text_of(exc),
+        "args": list(exc.args),
+        "attributes": attributes_of(exc),
+        "notes": [str(note) for note in getattr(exc, "__notes__", ())],
+        "cause": index.get(id(exc.__cause__)),
+        "context": index.get(id(exc.__context__)),
+        "suppress": exc.__suppress_context__,
+        "frames": list(frames_of(exc.__traceback__)),
+    }
+    if isinstance(exc, BaseExceptionGroup):
+        record["args"] = [exc.message]
+        record["members"] = [index[id(each)] for each in exc.exceptions if id(each) in index]
+    return record
+
+
+def _key(cls: type) -> str:
+    key = f"{_PROCESS}:{id(cls)}"
+    _classes_by_key[key] = cls
+    return key
+
+
+def _text_of(exc: BaseException) -> str:
+    try:
+        return str(exc)[:MAX_TEXT]
+    except Exception:
+        return f"<{type(exc).__name__} whose str() fails>"
+
+
+def attributes_of(exc: BaseException) -> dict[str, Any]:
+    """Return what an exception carries beside its arguments, slots and C fields included."""
+    found = {
+        name: value for name, value in vars(exc).items() if name != "__notes__"
+    }
+    for cls in type(exc).__mro__:
+        if cls is BaseException or cls is BaseExceptionGroup:
+            break
+        for name, descriptor in vars(cls).items():
+            # AttributeError.obj is whatever lacked the attribute: as large as a program.
+            if name.startswith("__") or (cls is AttributeError and name == "obj"):
+                continue
+            if inspect.ismemberdescriptor(descriptor) or inspect.isgetsetdescriptor(descriptor):
+                try:
+                    found.setdefault(name, getattr(exc, name))
+                except AttributeError:
+                    continue
+    return found
+
+
+def frames_of(tb: TracebackType | None) -> Iterator[list[Any]]:
+    """Yield file, line, function and source of each frame that is not of this library."""
+    frames = [
+        (frame, line) for frame, line in traceback.walk_tb(tb) if not _is_ours(frame)
+    ]
+    if len(frames) > MAX_FRAMES:
+        half = MAX_FRAMES // 2
+        frames = frames[:half] + frames[-half:]
+    for frame, line in frames:
+        code = frame.f_code
+        linecache.lazycache(code.co_filename, frame.f_globals)
+        source = linecache.getline(code.co_filename, line).strip()
+        yield [code.co_filename, line, code.co_name, source]
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name = frame.f_code.co_filename
+    return name.startswith(_PACKAGE)
+
+
+# -- rebuilding --------------------------------------------------------------------------------
+
+
+def rebuild(record: dict[str, Any]) -> BaseException:
+    """
+    Return the exception that was written down.
+
+    Raises:
+        ValueError, TypeError, LookupError: The record is damaged.
+    """
+    records = record["errors"]
+    made: dict[int, BaseException] = {}
+    for number in _members_first(records):
+        made[number] = _rebuild_one(records[number], made)
+    for number, each in enumerate(records):
+        exc = made[number]
+        exc.__cause__ = made.get(each["cause"])
+        exc.__context__ = made.get(each["context"])
+        exc.__suppress_context__ = bool(each["suppress"])
+    return made[0]
+
+
+def _members_first(records: list[dict[str, Any]]) -> Iterator[int]:
+    """Yield every index, the members of a group before the group."""
+    done: set[int] = set()
+    open_: set[int] = set()
+    for start in range(len(records)):
+        stack = [start]
+        while stack:
+            number = stack[-1]
+            members = [m for m in records[number].get("members", ()) if m not in done]
+            if number in done or (number in open_ and members and members[0] in open_):
+                stack.pop()
+            elif members:
+                open_.add(number)
+                stack.append(members[0])
+            else:
+                done.add(number)
+                stack.pop()
+                yield number
+
+
+def _rebuild_one(record: dict[str, Any], made: dict[int, BaseException]) -> BaseException:
+    cls = find_class(record["module"], record["name"], record["key"])
+    args = tuple(record["args"])
+    members = [made[number] for number in record.get("members", ()) if number in made]
+    exc = _instance(cls, args, members, record)
+    for name, value in record["attributes"].items():
+        try:
+            setattr(exc, name, value)
+        except Exception:
+            continue  # a read-only field; its value came with the arguments
+    for note in record["notes"]:
+        exc.add_note(note)
+    tb = _traceback(record["frames"])
+    return exc.with_traceback(tb)
+
+
+def _instance(
+    cls: type[BaseException] | None,
+    args: tuple[Any, ...],
+    members: list[BaseException],
+    record: dict[str, Any],
+) -> BaseException:
+    try:
+        if cls is not None and issubclass(cls, BaseExceptionGroup):
+            return BaseExceptionGroup.__new__(cls, args[0], members)
+        if cls is not None:
+            return _without_init(cls, args)
+    except Exception:
+        cls = None
+    if "members" in record and members:
+        return BaseExceptionGroup(f"{record['module']}.{record['name']}: {args[0]}", members)
+    return RemoteError(f"{record['module']}.{record['name']}", record["text"])
+
+
+def _without_init(cls: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+    # The built-in class below it keeps fields in C that only its own __new__ and __init__ fill.
+    builtin = next(base for base in cls.__mro__ if base.__module__ == builtins.__name__)
+    if cls is builtin:
+        return cls(*args)
+    exc: BaseException
+    try:
+        exc = builtin.__new__(cls, *args)  # type: ignore[call-overload]
+        builtin.__init__(exc, *args)  # type: ignore[misc]
+    except Exception:
+        exc = BaseException.__new__(cls)
+    exc.args = args
+    return exc
+
+
+def find_class(module: str, name: str, key: str) -> type[BaseException] | None:
+    """Return an exception class that this process already knows, or ``None``."""
+    found = _classes_by_key.get(key)
+    if found is not None and issubclass(found, BaseException):
+        return found
+    value: Any = sys.modules.get(local_name(module))
+    for part in name.split("."):
+        value = getattr(value, part, None) if not part.startswith("__") else None
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return value
+    return _search(BaseException, module, name)
+
+
+def _search(root: type[BaseException], module: str, name: str) -> type[BaseException] | None:
+    """Look through all exception classes, the newest first: for those defined in functions."""
+    if "<locals>" not in name:
+        return None
+    todo, seen = [root], set()
+    newest = None
+    while todo:
+        cls = todo.pop()
+        if cls in seen:
+            continue
+        seen.add(cls)
+        if real_name(cls.__module__) == module and cls.__qualname__ == name:
+            newest = cls
+        todo += cls.__subclasses__()[::-1]
+    return newest
+
+
+# -- tracebacks --------------------------------------------------------------------------------
+
+
+class _Step(Exception):
+    """Raised to get at a frame."""
+
+
+def _template() -> CodeType:
+    code = compile("raise step", "<remote>", "exec")
+    # Entries of kind 13 have a line and no columns, so that no carets point at nothing.
+    units = len(code.co_code) // 2
+    table = bytearray()
+    while units:
+        length = min(units, 8)
+        table += bytes((0x80 | (13 << 3) | (length - 1), 0))
+        units -= length
+    return code.replace(co_linetable=bytes(table))
+
+
+_TEMPLATE = _template()
+
+
+def _traceback(frames: list[list[Any]]) -> TracebackType | None:
+    """Return a traceback object that prints like the one that was written down."""
+    found: TracebackType | None = None
+    for filename, line, name, source in reversed(frames):
+        _remember_source(filename, line, source)
+        code = _TEMPLATE.replace(
+            co_filename=filename, co_name=name, co_qualname=name, co_firstlineno=line
+        )
+        step = _Step()
+        try:
+            exec(code, {"step": step, "__name__": name})
+        except _Step as caught:
+            own = caught.__traceback__
+            assert own is not None
+            assert own.tb_next is not None
+            found = TracebackType(found, own.tb_next.tb_frame, own.tb_next.tb_lasti, line)
+    return found
+
+
+_sources: dict[str, list[str]] = {}
+_MAX_SOURCES = 1000
+_MAX_LINE = 200_000
+
+
+def _remember_source(filename: str, line: int, source: str) -> None:
+    """Make linecache know a line of a file that is not on this machine."""
+    if not source or not 0 < line < _MAX_LINE or os.path.exists(filename):
+        return
+    if filename in linecache.cache and filename not in _sources:
+        return
+    if len(_sources) >= _MAX_SOURCES:
+        _sources.clear()
+    lines = _sources.setdefault(filename, [])
+    lines += ["\n"] * (line - len(lines))
+    lines[line - 1] = source + "\n"
+    # No modification time: linecache.checkcache() leaves such entries alone.
+    linecache.cache[filename] = (len(lines), None, lines, filename)

@@ -1,0 +1,229 @@
+"""The router: joins tasks, codec and transport of one namespace into calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from contextvars import Context
+from typing import Any
+
+from .core.incoming import Incoming
+from .core.outgoing import Outgoing
+from .places.namespaces import namespaces
+from .places.registry import Task
+from .protocol import envelopes
+from .protocol.caller import CallerTimes
+from .transport.base import Delivery, Message, Transport
+from .words import errors, hooks
+from .words.options import TaskOptions, check_name
+
+logger = logging.getLogger("atasks_ng.router")
+
+# What the predecessor of this library called these errors.
+JobNotFound = errors.UnknownTaskError
+NoClientTransportRegistered = errors.NotConnectedError
+NoCodecRegistered = errors.NoCodecError
+TransportError = errors.ConnectionLostError
+
+#: Calls that run at once unless told otherwise. 100: as fast as no limit when bodies are short,
+#: and few enough that other workers get their share.
+DEFAULT_CONCURRENCY = 100
+
+
+class Router:
+    """
+    Join the tasks, the codec and the transport of one namespace. Creating one installs it.
+
+    Most programs never make one: ``get_router`` does on first use.
+
+    Args:
+        namespace: Where to install it.
+        name: Name of this process when it performs calls, in logs and tracebacks; host name
+            and process id by default.
+        max_depth: How deep calls may call calls before ``RecursionError``.
+        worker_grace: How long, in seconds, a call may find nobody who serves its queue before it
+            fails with :class:`~atasks_ng.words.errors.NoWorkerError`.
+        cancel_grace: How long, in seconds, a cancelled call waits for the callee's clean-up.
+    """
+
+    def __init__(
+        self,
+        namespace: str = "default",
+        *,
+        name: str | None = None,
+        max_depth: int = 1000,
+        worker_grace: float = 30.0,
+        cancel_grace: float = 30.0,
+    ) -> None:
+        check_name("namespace", namespace)
+        self.namespace = namespace
+        self.name = name or f"{socket.gethostname()}:{os.getpid()}"
+        self.max_depth = max_depth
+        self.times = CallerTimes(worker_grace=worker_grace, cancel_grace=cancel_grace)
+        self.server: Transport | None = None
+        self._outgoing: Outgoing | None = None
+        self._incoming: Incoming | None = None
+        namespaces.register(namespace, router=self)
+
+    # -- calling -------------------------------------------------------------------------------
+
+    async def call(
+        self, task: Task, options: TaskOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Perform a call of a task on whatever worker gets it; return or raise what it does."""
+        return await self._connected().call(task, options, args, kwargs)
+
+    @property
+    def pending(self) -> int:
+        """How many calls this process awaits."""
+        return 0 if self._outgoing is None else self._outgoing.pending
+
+    def _connected(self) -> Outgoing:
+        outgoing = self._outgoing
+        transport = namespaces.get(self.namespace).transport
+        if (
+            outgoing is not None
+            and outgoing.transport is transport
+            and outgoing.loop is asyncio.get_running_loop()
+        ):
+            return outgoing
+        if transport is None:
+            raise errors.NotConnectedError(self.namespace)
+        if outgoing is not None:
+            lost = f"namespace {self.namespace!r} has got another transport"
+            outgoing.close(errors.ConnectionLostError(lost))
+        transport.bind(self)
+        self._outgoing = Outgoing(
+            namespaces.get(self.namespace), transport, self.times, self.max_depth
+        )
+        return self._outgoing
+
+    def end_calls(self, error: BaseException) -> None:
+        """End every awaited call with an error; their transport is going away."""
+        if self._outgoing is not None:
+            self._outgoing.close(error)
+            self._outgoing = None
+
+    # -- performing ----------------------------------------------------------------------------
+
+    async def activate(
+        self,
+        server: Transport,
+        *,
+        queues: Iterable[str] = ("default",),
+        concurrency: int = DEFAULT_CONCURRENCY,
+        threads: int | None = None,
+    ) -> None:
+        """
+        Perform the requests that a transport brings.
+
+        Args:
+            server: A connected transport.
+            queues: The queues to serve.
+            concurrency: How many calls run at once; those that wait for others do not count.
+            threads: How many plain functions run at once; ``None``: as many as ``concurrency``
+                allows, 32 at most.
+
+        Raises:
+            OptionError: A number or a name is out of range.
+        """
+        if self.server is server:
+            return
+        names = [check_name("queue", queue) for queue in queues]
+        if type(concurrency) is not int or concurrency < 1:
+            raise errors.OptionError(f"concurrency={concurrency!r}: give a whole number, 1 or more")
+        await self.deactivate()
+        self.server = server
+        server.bind(self)
+        self._incoming = Incoming(
+            namespaces.get(self.namespace),
+            server,
+            self.name,
+            concurrency,
+            threads or min(32, concurrency),
+        )
+        for queue in names:
+            await server.consume(queue, concurrency)
+
+    async def deactivate(self, grace: float | None = 30.0) -> int:
+        """
+        Take no more requests, and let those that run end.
+
+        Args:
+            grace: Longest wait in seconds; then what runs is cancelled and handed back to the
+                queue. ``None`` waits for all.
+
+        Returns:
+            How many calls were handed back.
+        """
+        server, incoming = self.server, self._incoming
+        if server is None or incoming is None:
+            return 0
+        await server.stop_consuming()
+        handed_back = await incoming.drain(grace)
+        incoming.close()
+        self.server = self._incoming = None
+        await server.flush()
+        return handed_back
+
+    @property
+    def performed(self) -> int:
+        """How many calls this worker has ended since it was activated."""
+        return 0 if self._incoming is None else self._incoming.performed
+
+    @property
+    def running(self) -> int:
+        """How many calls this worker holds."""
+        return 0 if self._incoming is None else self._incoming.running
+
+    # -- what a transport brings ---------------------------------------------------------------
+
+    def on_request(self, delivery: Delivery) -> None:
+        """Take a request from the transport."""
+        if self._incoming is None:
+            delivery.hand_back()
+        else:
+            self._incoming.on_request(delivery)
+
+    def on_envelope(self, body: bytes, context: Context | None = None) -> None:
+        """Take any other envelope from the transport."""
+        try:
+            envelope = envelopes.decode(body)
+        except errors.ProtocolError as exc:
+            logger.warning("dropped a message: %s", exc)
+            if hooks.listeners:
+                hooks.emit(hooks.MessageDropped(str(exc), None))
+            return
+        if type(envelope) is envelopes.Cancel:
+            if self._incoming is not None:
+                self._incoming.on_cancel(envelope)
+        elif self._outgoing is not None and type(envelope) is not envelopes.Request:
+            self._outgoing.on_envelope(envelope, context)
+
+    def on_returned(self, message: Message) -> None:
+        """Take back a request that no queue took."""
+        if self._outgoing is not None:
+            self._outgoing.on_returned(message)
+
+    def on_failed(self, message: Message, error: BaseException) -> None:
+        """Take back a request that cannot be carried."""
+        if self._outgoing is not None:
+            self._outgoing.on_failed(message, error)
+
+    def on_link(self, *, up: bool) -> None:
+        """Hear that the link was lost, or is there again."""
+        if up and self._outgoing is not None:
+            self._outgoing.on_link_up()
+
+    def __repr__(self) -> str:
+        role = "performs" if self._incoming is not None else "calls only"
+        return f"<Router of {self.namespace!r}, {role}, {self.pending} calls awaited>"
+
+
+def get_router(namespace: str = "default") -> Router:
+    """Return the router of a namespace, making one with the defaults if there is none."""
+    router = namespaces.get(namespace).router
+    return router if router is not None else Router(namespace)

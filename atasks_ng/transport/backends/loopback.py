@@ -1,0 +1,284 @@
+"""
+The transport within one event loop: same rules as over a broker, and nothing to install.
+
+Envelopes are bytes here too, so that what works on loopback works over a network. All loopback
+transports of one namespace and one event loop meet: several workers can serve side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from contextvars import Context
+
+from ...words.errors import NotConnectedError
+from ..base import NESTED, PROCESS, ROOT, WORKERS, Delivery, Message, Transport
+
+
+class LoopbackTransport(Transport):
+    """
+    Carry calls to workers in the same event loop.
+
+    Args:
+        namespace: Where to install it.
+        url: ``loopback://``; it has no parts.
+        max_suspended: How many root calls may be suspended, waiting for others, beside those
+            that count against the window; the bound of the worker's memory.
+    """
+
+    def __init__(
+        self,
+        namespace: str = "default",
+        url: str = "loopback://",
+        *,
+        max_suspended: int = 1000,
+    ) -> None:
+        super().__init__(namespace)
+        self.url = url
+        self.max_suspended = max_suspended
+        self._hub: _Hub | None = None
+
+    async def connect(self) -> None:
+        """Join the other loopback transports of this namespace and loop."""
+        if self._hub is None:
+            self._hub = _Hub.of(asyncio.get_running_loop(), self.namespace)
+            self._hub.transports.add(self)
+
+    async def disconnect(self) -> None:
+        """Leave; what was delivered here and is not settled goes to another worker."""
+        hub, self._hub = self._hub, None
+        if hub is not None:
+            hub.transports.discard(self)
+            hub.drop_consumers(self, requeue=True)
+
+    def post(self, message: Message) -> None:
+        """Hand a message to whom it is for, in the next step of the loop."""
+        if self._hub is None:
+            raise NotConnectedError(self.namespace)
+        self._hub.post(self, message)
+
+    async def consume(self, queue: str, window: int) -> None:
+        """Take requests from a queue."""
+        if self._hub is None:
+            raise NotConnectedError(self.namespace)
+        self._hub.consume(self, queue, window)
+
+    async def stop_consuming(self) -> None:
+        """Take no more requests; those delivered can still be settled."""
+        if self._hub is not None:
+            self._hub.drop_consumers(self, requeue=False)
+
+    def widen(self, queue: str, *, nested: bool, suspended: int) -> None:
+        """Let the window grow by the calls that wait for others, and shrink again."""
+        if self._hub is not None:
+            extra = suspended if nested else min(suspended, self.max_suspended)
+            self._hub.widen(self, queue, nested, extra)
+
+
+class _Consumer:
+    """One transport that takes requests from one queue."""
+
+    __slots__ = ("extra", "stopped", "transport", "unsettled", "window")
+
+    def __init__(self, transport: LoopbackTransport, window: int) -> None:
+        self.transport = transport
+        self.window = window
+        self.extra = 0
+        self.stopped = False
+        self.unsettled: dict[_LoopbackDelivery, None] = {}
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.unsettled) < self.window + self.extra
+
+
+class _Queue:
+    """Requests that nobody has taken yet, and those who take them in turn."""
+
+    __slots__ = ("consumers", "messages")
+
+    def __init__(self) -> None:
+        self.messages: deque[tuple[LoopbackTransport, Message, float | None, bool]] = deque()
+        self.consumers: deque[_Consumer] = deque()
+
+
+class _Hub:
+    """What a broker is between machines."""
+
+    _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Hub]] = (
+        weakref.WeakKeyDictionary()
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A strong reference would keep the loop, the key of the table, alive for ever.
+        self._loop = weakref.proxy(loop)
+        self._queues: dict[tuple[str, bool], _Queue] = {}
+        self.transports: set[LoopbackTransport] = set()
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop, namespace: str) -> _Hub:
+        hubs = cls._hubs.setdefault(loop, {})
+        return hubs.setdefault(namespace, cls(loop))
+
+    def post(self, sender: LoopbackTransport, message: Message) -> None:
+        if message.kind in (ROOT, NESTED):
+            self._post_request(sender, message)
+        elif message.kind == WORKERS:
+            for consumer in self._queue(message.target, nested=False).consumers:
+                self._tell(consumer.transport, message.body)
+        elif message.kind == PROCESS:
+            for transport in self.transports:
+                if str(id(transport)) == message.target:
+                    self._tell(transport, message.body)
+
+    def consume(self, transport: LoopbackTransport, queue: str, window: int) -> None:
+        for nested in (False, True):
+            place = self._queue(queue, nested=nested)
+            for consumer in place.consumers:
+                if consumer.transport is transport:
+                    consumer.window = window
+                    break
+            else:
+                place.consumers.append(_Consumer(transport, window))
+            self._deliver(queue, nested)
+
+    def widen(self, transport: LoopbackTransport, queue: str, nested: bool, extra: int) -> None:
+        for consumer in self._queue(queue, nested=nested).consumers:
+            if consumer.transport is transport:
+                consumer.extra = extra
+        self._deliver(queue, nested)
+
+    def drop_consumers(self, transport: LoopbackTransport, *, requeue: bool) -> None:
+        for (name, nested), place in self._queues.items():
+            for consumer in [each for each in place.consumers if each.transport is transport]:
+                consumer.stopped = True
+                place.consumers.remove(consumer)
+                if requeue:
+                    for delivery in list(consumer.unsettled):
+                        delivery.lose()
+            if not place.consumers:
+                self._return_all(place)
+            self._deliver(name, nested)
+
+    def _post_request(self, sender: LoopbackTransport, message: Message) -> None:
+        nested = message.kind == NESTED
+        place = self._queue(message.target, nested=nested)
+        if not place.consumers:
+            self._loop.call_soon(self._return, sender, message)
+            return
+        expires = None
+        if message.ttl_ms is not None:
+            expires = self._loop.time() + message.ttl_ms / 1000
+        place.messages.append((sender, message, expires, False))
+        self._deliver(message.target, nested)
+
+    def requeue(self, delivery: _LoopbackDelivery) -> None:
+        place = self._queue(delivery.queue, nested=delivery.nested)
+        if not place.consumers:
+            self._return(delivery.sender, delivery.message)
+            return
+        place.messages.appendleft((delivery.sender, delivery.message, None, True))
+        self._deliver(delivery.queue, delivery.nested)
+
+    def settle(self, delivery: _LoopbackDelivery) -> None:
+        delivery.consumer.unsettled.pop(delivery, None)
+        if not delivery.consumer.stopped:
+            self._deliver(delivery.queue, delivery.nested)
+
+    def answer(self, to: LoopbackTransport, body: bytes, context: Context | None) -> None:
+        self._tell(to, body, context)
+
+    def _deliver(self, name: str, nested: bool) -> None:
+        place = self._queue(name, nested=nested)
+        while place.messages:
+            consumer = self._next_consumer(place)
+            if consumer is None:
+                return
+            sender, message, expires, again = place.messages.popleft()
+            if expires is not None and expires <= self._loop.time():
+                continue
+            delivery = _LoopbackDelivery(self, consumer, sender, message, again)
+            consumer.unsettled[delivery] = None
+            self._loop.call_soon(self._hand_over, consumer, delivery)
+
+    def _next_consumer(self, place: _Queue) -> _Consumer | None:
+        for _ in range(len(place.consumers)):
+            consumer = place.consumers[0]
+            place.consumers.rotate(-1)
+            if consumer.has_room:
+                return consumer
+        return None
+
+    def _hand_over(self, consumer: _Consumer, delivery: _LoopbackDelivery) -> None:
+        if delivery in consumer.unsettled and consumer.transport.receiver is not None:
+            consumer.transport.receiver.on_request(delivery)
+
+    def _return_all(self, place: _Queue) -> None:
+        while place.messages:
+            sender, message, _, _ = place.messages.popleft()
+            self._loop.call_soon(self._return, sender, message)
+
+    @staticmethod
+    def _return(sender: LoopbackTransport, message: Message) -> None:
+        if sender.receiver is not None:
+            sender.receiver.on_returned(message)
+
+    def _tell(self, to: LoopbackTransport, body: bytes, context: Context | None = None) -> None:
+        if to.receiver is not None:
+            self._loop.call_soon(to.receiver.on_envelope, body, context)
+
+    def _queue(self, name: str, *, nested: bool) -> _Queue:
+        key = (name, nested)
+        try:
+            return self._queues[key]
+        except KeyError:
+            return self._queues.setdefault(key, _Queue())
+
+
+class _LoopbackDelivery(Delivery):
+    __slots__ = ("_hub", "_settled", "consumer", "message", "sender")
+
+    def __init__(
+        self,
+        hub: _Hub,
+        consumer: _Consumer,
+        sender: LoopbackTransport,
+        message: Message,
+        redelivered: bool,
+    ) -> None:
+        super().__init__(
+            message.body,
+            id=message.id,
+            queue=message.target,
+            nested=message.kind == NESTED,
+            redelivered=redelivered,
+            context=message.context,
+        )
+        self._hub = hub
+        self._settled = False
+        self.consumer = consumer
+        self.sender = sender
+        self.message = message
+
+    def finish(self, answer: bytes | None, context: Context | None = None) -> None:
+        if self._settle() and answer is not None:
+            self._hub.answer(self.sender, answer, context)
+
+    def say(self, envelope: bytes) -> None:
+        self._hub.answer(self.sender, envelope, None)
+
+    def hand_back(self) -> None:
+        if self._settle():
+            self._hub.requeue(self)
+
+    def lose(self) -> None:
+        """The worker is gone: another one gets the request."""
+        self.hand_back()
+
+    def _settle(self) -> bool:
+        if self._settled:
+            return False
+        self._settled = True
+        self._hub.settle(self)
+        return True

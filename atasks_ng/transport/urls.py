@@ -1,0 +1,80 @@
+"""Which transport a URL means."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..words.errors import BadURLError
+from .base import Transport
+
+#: The environment variable that holds the default URL.
+URL_VARIABLE = "ATASKS_NG_URL"
+DEFAULT_URL = "loopback://"
+
+Factory = Callable[..., Transport]
+
+# Named, not imported: a program that stays in one process never loads an AMQP client.
+_BACKENDS = {
+    "loopback": ("atasks_ng.transport.backends.loopback", "LoopbackTransport"),
+    "amqp": ("atasks_ng.transport.backends.amqp", "AMQPTransport"),
+    "amqps": ("atasks_ng.transport.backends.amqp", "AMQPTransport"),
+}
+_registered: dict[str, Factory] = {}
+
+
+def default_url() -> str:
+    """Return the URL to use when none is given: ``$ATASKS_NG_URL``, or ``loopback://``."""
+    return os.environ.get(URL_VARIABLE) or DEFAULT_URL
+
+
+def register_scheme(scheme: str, factory: Factory) -> None:
+    """
+    Make a transport of your own reachable by URL.
+
+    Args:
+        scheme: What stands before ``://``.
+        factory: Called as ``factory(namespace=..., url=..., **options)``; returns the transport.
+    """
+    _registered[scheme] = factory
+
+
+def transport_from_url(url: str, namespace: str = "default", **options: Any) -> Transport:
+    """
+    Create the transport that a URL names; it is installed, not connected.
+
+    Args:
+        url: ``loopback://``, ``amqp://user:password@host:port/vhost``, ``amqps://…``, or one of a
+            registered scheme.
+        namespace: Where to install it.
+        options: Further arguments of the transport's class.
+
+    Raises:
+        BadURLError: The URL has no known scheme, or the transport refuses it.
+        OptionError: The transport has no such option.
+    """
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        raise BadURLError(mask(url), f"it has no scheme; {_schemes()}")
+    factory = _registered.get(scheme)
+    if factory is None:
+        try:
+            module, name = _BACKENDS[scheme]
+        except KeyError:
+            reason = f"no transport has the scheme {scheme!r}; {_schemes()}"
+            raise BadURLError(mask(url), reason) from None
+        factory = getattr(importlib.import_module(module), name)
+    return factory(namespace=namespace, url=url, **options)
+
+
+def mask(url: str) -> str:
+    """Return a URL with its password replaced by ``***``."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
+def _schemes() -> str:
+    known = sorted({*_BACKENDS, *_registered})
+    return "use one that begins with " + ", ".join(f"{scheme}://" for scheme in known)
