@@ -66,6 +66,7 @@ class Router:
         self.server: Transport | None = None
         self._outgoing: Outgoing | None = None
         self._incoming: Incoming | None = None
+        self._performed = 0
         namespaces.register(namespace, router=self)
 
     # -- calling -------------------------------------------------------------------------------
@@ -101,9 +102,9 @@ class Router:
         )
         return self._outgoing
 
-    def end_calls(self, error: BaseException) -> None:
-        """End every awaited call with an error; their transport is going away."""
-        if self._outgoing is not None:
+    def end_calls(self, transport: Transport, error: BaseException) -> None:
+        """End every call that awaits a transport with an error; that transport is going away."""
+        if self._outgoing is not None and self._outgoing.transport is transport:
             self._outgoing.close(error)
             self._outgoing = None
 
@@ -165,14 +166,21 @@ class Router:
         await server.stop_consuming()
         handed_back = await incoming.drain(grace)
         incoming.close()
+        self._performed = incoming.performed
         self.server = self._incoming = None
         await server.flush()
         return handed_back
 
     @property
     def performed(self) -> int:
-        """How many calls this worker has ended since it was activated."""
-        return 0 if self._incoming is None else self._incoming.performed
+        """How many calls this worker has ended since it was activated last."""
+        return self._performed if self._incoming is None else self._incoming.performed
+
+    @property
+    def is_performing(self) -> bool:
+        """True if this worker takes requests in the running event loop."""
+        incoming = self._incoming
+        return incoming is not None and incoming.loop is asyncio.get_running_loop()
 
     @property
     def running(self) -> int:

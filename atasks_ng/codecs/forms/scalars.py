@@ -33,7 +33,7 @@ def _complex_form(value: complex) -> Form:
 
 
 def _fraction_form(value: Fraction) -> Form:
-    return [FRACTION, value.numerator, value.denominator]
+    return [_FRACTION, value.numerator, value.denominator]
 
 
 def _fraction(parts: list[Any]) -> Fraction:
@@ -57,7 +57,7 @@ def _path_form(code: int) -> Callable[[pathlib.PurePath], Form]:
     return lambda path: ext(code, str(path).encode("utf-8", "surrogatepass"))
 
 
-FRACTION = ext(wire.FRACTION)
+_FRACTION = ext(wire.FRACTION)
 _ELLIPSIS = ext(wire.ELLIPSIS)
 
 FORMS: dict[type, Callable[[Any], Form]] = {

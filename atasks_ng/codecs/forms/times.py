@@ -28,6 +28,8 @@ _ZONE_KEY = re.compile(r"[A-Za-z0-9_+\-]{1,64}(/[A-Za-z0-9_+\-]{1,64}){0,4}\Z")
 _MAX_ZONES = 4096
 _zones: dict[str, zoneinfo.ZoneInfo] = {}
 
+_AWARE = ext(wire.AWARE)
+
 
 # -- dates and times ---------------------------------------------------------------------------
 
@@ -52,7 +54,7 @@ def _datetime_form(value: datetime.datetime) -> Form:
         return ext(wire.DATETIME, data)
     if zone is _UTC:
         return ext(wire.DATETIME_UTC, data)
-    return [AWARE, ext(wire.DATETIME, data), zone]
+    return [_AWARE, ext(wire.DATETIME, data), zone]
 
 
 def _read_datetime(zone: datetime.tzinfo | None) -> Callable[[bytes], datetime.datetime]:
@@ -70,7 +72,7 @@ def _time_form(value: datetime.time) -> Form:
         wire.TIME,
         _time.pack(value.hour, value.minute, value.second, value.microsecond, value.fold),
     )
-    return leaf if value.tzinfo is None else [AWARE, leaf, value.tzinfo]
+    return leaf if value.tzinfo is None else [_AWARE, leaf, value.tzinfo]
 
 
 def _read_time(data: bytes) -> datetime.time:
@@ -93,18 +95,66 @@ def _timedelta_form(value: datetime.timedelta) -> Form:
 
 
 def _timezone_form(value: datetime.timezone) -> Form:
-    # The only public view of whether a name was given is what pickle is told.
+    # The only view of whether a name was given is what pickle is told.
     offset, *name = value.__getinitargs__()  # type: ignore[attr-defined]  # not in typeshed
     data = _offset.pack(offset // _MICROSECOND)
-    if name:
-        data += name[0].encode("utf-8", "surrogatepass")
-        return [NAMED_ZONE, ext(wire.TIMEZONE, data)]
-    return ext(wire.TIMEZONE, data)
+    return ext(wire.TIMEZONE, data + b"=" + name[0].encode("utf-8", "surrogatepass") if name else data)
 
 
-def _read_timezone(data: bytes) -> datetime.timezone:
-    return datetime.timezone(_read_offset(data))
+def _timezone(data: bytes) -> datetime.timezone:
+    (microseconds,) = _offset.unpack(data[: _offset.size])
+    offset = datetime.timedelta(microseconds=microseconds)
+    if len(data) == _offset.size:
+        return datetime.timezone(offset)
+    name = data[_offset.size + 1 :].decode("utf-8", "surrogatepass")
+    return datetime.timezone(offset, name)
 
 
-def _read_offset(data: bytes) -> datetime.timedelta:
-    return datetime.timedelta(microseconds=_offset.unpack(data)[0])
+def _zone_form(value: zoneinfo.ZoneInfo) -> Form:
+    key = value.key
+    if not isinstance(key, str) or not _ZONE_KEY.match(key):
+        raise EncodeError(f"the time zone {value!r} has no key that names it on other machines")
+    return ext(wire.ZONE, key.encode("ascii"))
+
+
+def _zone(data: bytes) -> zoneinfo.ZoneInfo:
+    key = data.decode("ascii")
+    zone = _zones.get(key)
+    if zone is None:
+        zone = _load_zone(key)
+        if len(_zones) < _MAX_ZONES:
+            _zones[key] = zone
+    return zone
+
+
+def _load_zone(key: str) -> zoneinfo.ZoneInfo:
+    if not _ZONE_KEY.match(key):
+        raise DecodeError("a time zone whose key is not a name")
+    try:
+        return zoneinfo.ZoneInfo(key)
+    except Exception as exc:
+        raise DecodeError(
+            f"this machine does not know the time zone {key!r}: pip install tzdata"
+        ) from exc
+
+
+FORMS: dict[type, Callable[[Any], Form]] = {
+    datetime.date: _date_form,
+    datetime.datetime: _datetime_form,
+    datetime.time: _time_form,
+    datetime.timedelta: _timedelta_form,
+    datetime.timezone: _timezone_form,
+    zoneinfo.ZoneInfo: _zone_form,
+}
+
+LEAVES: dict[int, Callable[[bytes], Any]] = {
+    wire.DATE: lambda data: datetime.date(*_date.unpack(data)),
+    wire.DATETIME: _read_datetime(None),
+    wire.DATETIME_UTC: _read_datetime(_UTC),
+    wire.TIME: _read_time,
+    wire.TIMEDELTA: lambda data: datetime.timedelta(*_timedelta.unpack(data)),
+    wire.TIMEZONE: _timezone,
+    wire.ZONE: _zone,
+}
+
+COMPOSITES: dict[int, Callable[[list[Any]], Any]] = {wire.AWARE: _aware}

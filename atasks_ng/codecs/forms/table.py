@@ -1,0 +1,78 @@
+"""All forms in one place: what a value becomes on the wire, and what the wire becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...words.errors import DecodeError, EncodeError
+from .. import annotations, classes
+from ..records import recipe_for, type_name
+from . import arrays, containers, scalars, times, wire
+from .wire import Form, Mark
+
+#: The form of a value, by its exact class. Registered classes join the built-in ones here.
+forms = classes.forms
+
+
+def find_form(obj: Any) -> Form:
+    """
+    Return the form of a value whose class is not in :data:`forms` (yet).
+
+    Raises:
+        EncodeError: There is none; the sentence says why and tells the way out.
+    """
+    form = arrays.form_of(obj)
+    if form is not None:
+        return form
+    cls = type(obj)
+    if annotations.find_class(cls):
+        return forms[cls](obj)
+    raise EncodeError(_why_unknown(cls))
+
+
+def _why_unknown(cls: type) -> str:
+    if recipe_for(cls, "") is not None:
+        return (
+            f"a value of type {type_name(cls)} cannot be encoded: no task declares that class; "
+            f"annotate a task with it, define it in the module of one, or register({cls.__name__})"
+        )
+    return (
+        f"a value of type {type_name(cls)} cannot be encoded: pass data instead, "
+        f"register({cls.__name__}, ...) its class, or use CloudpickleCodec"
+    )
+
+
+def _object(parts: list[Any]) -> Any:
+    name, *rest = parts
+    if type(name) is not str:
+        raise DecodeError("an object whose class is not named by a string")
+    recipe = classes.recipes.get(name)
+    if recipe is None and annotations.find_name(name):
+        recipe = classes.recipes.get(name)
+    if recipe is None:
+        raise DecodeError(
+            f"class {name!r} is not known here: import the module that defines it and let a task "
+            "mention it, or register() it"
+        )
+    return recipe.build(rest)
+
+
+classes.forms.update(scalars.FORMS)
+classes.forms.update(times.FORMS)
+classes.forms.update(containers.FORMS)
+
+#: What makes a value of the data of a leaf, by extension code.
+leaves: dict[int, Callable[[bytes], Any]] = {**scalars.LEAVES, **times.LEAVES}
+
+#: The mark of a composite, by extension code.
+marks: dict[int, Mark] = {
+    code: Mark(build)
+    for code, build in {
+        **scalars.COMPOSITES,
+        **times.COMPOSITES,
+        **containers.COMPOSITES,
+        **arrays.COMPOSITES,
+        wire.OBJECT: _object,
+    }.items()
+}

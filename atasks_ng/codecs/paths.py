@@ -1,0 +1,93 @@
+"""Where in a value the part sits that cannot be encoded, for the sentence that says so."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+#: Longest key shown in full.
+_MAX_KEY = 40
+
+
+def locate(
+    value: Any,
+    is_encodable: Callable[[Any], bool],
+    has_parts: Callable[[Any], bool],
+) -> tuple[str, Any]:
+    """
+    Find the innermost part of a value that cannot be encoded.
+
+    Args:
+        value: A value that cannot be encoded; of ``(args, kwargs)`` paths begin with those names.
+        is_encodable: Tells whether a part can be encoded alone.
+        has_parts: Tells whether to look at the attributes of an object that is no container.
+
+    Returns:
+        The path to it, as in ``args[1]['k'].handle``, and the part.
+    """
+    path, above = "value", {id(value)}
+    steps = _steps_of_call(value) if is_call(value) else _steps(value, has_parts)
+    while True:
+        for step, part in steps:
+            if not is_encodable(part):
+                break
+        else:
+            return path, value
+        path, value = (step if step.startswith(("args", "kwargs")) else path + step), part
+        if id(value) in above:  # it contains itself
+            return path, value
+        above.add(id(value))
+        steps = _steps(value, has_parts)
+
+
+def is_call(value: Any) -> bool:
+    """Tell whether a value is a pair of arguments: ``(args, kwargs)``."""
+    return (
+        type(value) is tuple
+        and len(value) == 2
+        and type(value[0]) is tuple
+        and type(value[1]) is dict
+    )
+
+
+def _steps_of_call(call: tuple[Any, Any]) -> Iterator[tuple[str, Any]]:
+    args, kwargs = call
+    for index, part in enumerate(args):
+        yield f"args[{index}]", part
+    for name, part in kwargs.items():
+        yield f"kwargs[{_key(name)}]", part
+
+
+def _steps(value: Any, has_parts: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+    """Yield what a value consists of, each part with what it adds to the path."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        yield from ((f".{name}", part) for name, part in zip(value._fields, value, strict=False))
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"[{index}]", part) for index, part in enumerate(value))
+    elif isinstance(value, Mapping):
+        yield from ((f".keys()[{_key(key)}]", key) for key in value)
+        yield from ((f"[{_key(key)}]", part) for key, part in value.items())
+    elif isinstance(value, (set, frozenset)):
+        yield from ((f".{{{_key(part)}}}", part) for part in value)
+    if has_parts(value):
+        yield from ((f".{name}", part) for name, part in _attributes(value))
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    yield from getattr(value, "__dict__", {}).items()
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+    else:
+        names = [field.name for field in getattr(value, "__attrs_attrs__", ())]
+    for name in names:
+        if hasattr(value, name):
+            yield name, getattr(value, name)
+
+
+def _key(key: Any) -> str:
+    """Return a key as it is written, or what it is if that is long."""
+    if type(key) in (str, int, bytes, bool, float, type(None)):
+        text = repr(key)
+        return text if len(text) <= _MAX_KEY else f"{text[:_MAX_KEY]}..."
+    return f"<{type(key).__name__}>"

@@ -1,0 +1,79 @@
+"""What is published, and what was delivered."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from ...base import Message
+
+
+@dataclasses.dataclass(slots=True)
+class Parcel:
+    """
+    One message on its way to the broker.
+
+    Attributes:
+        exchange: Name of the exchange.
+        key: Routing key.
+        body: The envelope.
+        id: Identity of the call: the correlation id.
+        reply_to: Address of this process, for requests.
+        ttl_ms: Time after which the broker may drop it.
+        mandatory: True if it must come back when no queue takes it.
+        persistent: True if it must survive a restart of the broker.
+        headers: Headers, or ``None``.
+        message: The message it was made of, for the caller to have back.
+        on_sent: Called when the broker has it, with False when no queue took it.
+    """
+
+    exchange: str
+    key: str
+    body: bytes
+    id: str = ""
+    reply_to: str | None = None
+    ttl_ms: int | None = None
+    mandatory: bool = False
+    persistent: bool = False
+    headers: dict[str, Any] | None = None
+    message: Message | None = None
+    on_sent: Callable[[bool], None] | None = None
+
+
+class Acks:
+    """
+    Which deliveries of a channel can be acknowledged, and by how few frames.
+
+    Law: ``multiple`` acknowledges everything up to a tag that must itself be unacknowledged, so it
+    names the last of a run with nothing open before it. What lies behind an open delivery is
+    acknowledged one by one: a long call must not hold back the window of those after it.
+    """
+
+    def __init__(self) -> None:
+        # In the order of the tags, since deliveries arrive in it.
+        self._open: dict[int, None] = {}
+        self._settled: list[int] = []
+
+    def delivered(self, tag: int) -> None:
+        """A delivery arrived."""
+        self._open[tag] = None
+
+    def settle(self, tag: int) -> None:
+        """A delivery is done with."""
+        self._open.pop(tag, None)
+        self._settled.append(tag)
+
+    def skip(self, tag: int) -> None:
+        """A delivery is settled by other means, in a frame sent before the next acknowledgement."""
+        self._open.pop(tag, None)
+
+    def take(self) -> list[tuple[int, bool]]:
+        """Return what to send now: pairs of tag and ``multiple``."""
+        if not self._settled:
+            return []
+        settled, self._settled = self._settled, []
+        oldest = next(iter(self._open), None)
+        run = [tag for tag in settled if oldest is None or tag < oldest]
+        loose = [(tag, False) for tag in settled if oldest is not None and tag > oldest]
+        return [(max(run), len(run) > 1), *loose] if run else loose

@@ -1,0 +1,111 @@
+"""What the codebase scenario finds out about Python files; nothing in here is remote."""
+
+import ast
+import sysconfig
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LIBRARY = Path(sysconfig.get_path("stdlib"))
+
+# Tests, and what is installed beside the standard library, are not its source.
+_SKIPPED = {"test", "tests", "idle_test", "site-packages", "dist-packages"}
+
+
+@dataclass(frozen=True, order=True)
+class Function:
+    """The longest function of something; compared by its lines first."""
+
+    lines: int = 0
+    name: str = "-"
+    path: str = "-"
+
+
+@dataclass
+class Facts:
+    """What is known of one file, or of many together."""
+
+    name: str
+    files: int = 0
+    unreadable: int = 0
+    lines: int = 0
+    functions: int = 0
+    classes: int = 0
+    longest: Function = field(default_factory=Function)
+    imports: dict[str, int] = field(default_factory=dict)
+
+
+def packages(limit: int) -> dict[str, list[str]]:
+    """Return the files of each package of the standard library, all relative to it."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(LIBRARY.rglob("*.py")):
+        *folders, _ = parts = path.relative_to(LIBRARY).parts
+        if not _SKIPPED.intersection(parts) and all(map(str.isidentifier, folders)):
+            found.setdefault(parts[0] if folders else "(modules)", []).append("/".join(parts))
+    return dict(list(found.items())[: limit or None])
+
+
+def examine(path: str) -> Facts:
+    """Return what is in one file, given by its path in the standard library."""
+    source = (LIBRARY / path).read_bytes()
+    facts = Facts(path, files=1, lines=len(source.splitlines()))
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        facts.unreadable = 1
+        return facts
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            facts.functions += 1
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            facts.longest = max(facts.longest, Function(length, node.name, path))
+        elif isinstance(node, ast.ClassDef):
+            facts.classes += 1
+        else:
+            facts.imports.update(dict.fromkeys(_imported(node), 1))
+    return facts
+
+
+def combine(name: str, parts: list[Facts]) -> Facts:
+    """Return what is known of all parts together."""
+    imports: Counter[str] = Counter()
+    for part in parts:
+        imports.update(part.imports)
+    return Facts(
+        name,
+        files=sum(part.files for part in parts),
+        unreadable=sum(part.unreadable for part in parts),
+        lines=sum(part.lines for part in parts),
+        functions=sum(part.functions for part in parts),
+        classes=sum(part.classes for part in parts),
+        longest=max((part.longest for part in parts), default=Function()),
+        imports=dict(imports),
+    )
+
+
+def table(found: list[Facts], rows: int = 15) -> str:
+    """Return the report: the largest packages, the total, and what is remarkable in it."""
+    total = combine("total", found)
+    largest = sorted(found, key=lambda facts: (-facts.lines, facts.name))
+    columns = "{:16}{:>8}{:>10}{:>11}{:>9}"
+    text = [columns.format("package", "files", "lines", "functions", "classes")]
+    for each in [*largest[:rows], total]:
+        counts = (each.files, each.lines, each.functions, each.classes)
+        text.append(columns.format(each.name, *(f"{count:,}" for count in counts)))
+    if len(found) > rows:
+        text.insert(-1, f"... and {len(found) - rows} more")
+    longest, imports = total.longest, sorted(total.imports.items(), key=lambda i: (-i[1], i[0]))
+    text.append(f"files that do not parse: {total.unreadable}")
+    text.append(f"longest function: {longest.name}, {longest.lines} lines, in {longest.path}")
+    text.append("most imported: " + ", ".join(f"{name} {n}" for name, n in imports[:10]))
+    return "\n".join(text)
+
+
+def _imported(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name.partition(".")[0] for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield node.module.partition(".")[0]
