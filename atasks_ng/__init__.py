@@ -15,6 +15,8 @@ Put ``@atask`` on a coroutine function, start workers, and ``await f(x)`` runs o
 
 from ._version import __version__
 from .core.connecting import Connection, connect
+from .core.context import propagate
+from .core.deadlines import timeout
 from .places.current import Call, current_call
 from .tasks import atask
 from .words import errors
@@ -27,4 +29,6 @@ __all__ = [
     "connect",
     "current_call",
     "errors",
+    "propagate",
+    "timeout",
 ]

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextvars import Context
 from typing import Any
 
+from .core.consuming import consume
 from .core.incoming import Incoming
 from .core.outgoing import Outgoing
 from .places.namespaces import namespaces
@@ -76,6 +77,12 @@ class Router:
     ) -> Any:
         """Perform a call of a task on whatever worker gets it; return or raise what it does."""
         return await self._connected().call(task, options, args, kwargs)
+
+    def stream(
+        self, task: Task, options: TaskOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> AsyncGenerator[Any, Any]:
+        """Run an async generator on whatever worker gets it."""
+        return consume(self._connected, task, options, args, kwargs)
 
     @property
     def pending(self) -> int:
@@ -208,6 +215,9 @@ class Router:
         if type(envelope) is envelopes.Cancel:
             if self._incoming is not None:
                 self._incoming.on_cancel(envelope)
+        elif type(envelope) is envelopes.Pull:
+            if self._incoming is not None:
+                self._incoming.on_pull(envelope, context)
         elif self._outgoing is not None and type(envelope) is not envelopes.Request:
             self._outgoing.on_envelope(envelope, context)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
@@ -11,7 +11,6 @@ from .core.functions import AnyFunction, checker_of, kind_of, looking_like, name
 from .places.namespaces import namespaces
 from .places.registry import STREAM, Task
 from .router import get_router
-from .words import errors
 from .words.options import TaskOptions, check_name
 
 P = ParamSpec("P")
@@ -128,8 +127,6 @@ def _make(function: Any, name: str | None, namespace: str, options: TaskOptions)
     if not callable(function):
         raise TypeError(f"@atask needs a function, not {function!r}")
     kind = kind_of(function, options.executor)
-    if kind == STREAM:
-        raise errors.UnsupportedError(f"{name_of(function)}: async generators cannot be tasks yet")
     task = Task(name or name_of(function), namespace, function, kind, options)
     namespaces.get(namespace).registry.register(task)
     return _stub(task, options)
@@ -139,14 +136,24 @@ def _stub(task: Task, options: TaskOptions) -> FunctionType:
     check = checker_of(task.function)
     namespace = task.namespace
     qualname = getattr(task.function, "__qualname__", task.name)
+    name = getattr(task.function, "__name__", task.name)
 
     def stub(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         check(*args, **kwargs)
         coroutine = get_router(namespace).call(task, options, args, kwargs)
+        coroutine.__name__ = name
         coroutine.__qualname__ = qualname
         return coroutine
 
-    made: Any = looking_like(_as_function(stub), task.function, task.kind)
+    def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        check(*args, **kwargs)
+        generator = get_router(namespace).stream(task, options, args, kwargs)
+        generator.__name__ = name
+        generator.__qualname__ = qualname
+        return generator
+
+    shape = stream if task.kind == STREAM else stub
+    made: Any = looking_like(_as_function(shape), task.function, task.kind)
     made.options = lambda **changes: _stub(task, options.replace(changes))
     result: FunctionType = made
     return result

@@ -1,8 +1,9 @@
 """A progress bar on stderr, for people: silent when nobody looks."""
 
+import importlib
 import sys
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 
 class Counter:
@@ -17,7 +18,7 @@ class Counter:
         if sys.stderr.isatty():
             print(f"\r{self._done}/{self._total} {self._unit}", end="", file=sys.stderr, flush=True)
 
-    def __enter__(self) -> "Counter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -33,7 +34,7 @@ class Counter:
 def progress(total: int, unit: str) -> Any:
     """Return a context manager with ``update(n)``: tqdm's if it is installed."""
     try:
-        from tqdm import tqdm
+        tqdm = importlib.import_module("tqdm").tqdm
     except ImportError:
         return Counter(total, unit)
     return tqdm(total=total, unit=f" {unit}", disable=None)

@@ -1,4 +1,4 @@
-"""Two namespaces, each with its own codec and connection; a task of one awaits one of the other."""
+"""Two namespaces, each with a codec of its own; a task of one awaits a task of the other."""
 
 import asyncio
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Many calls at once: asyncio.gather and asyncio.TaskGroup over tasks, as over coroutines."""
+"""Many calls at once: asyncio.gather and TaskGroup over tasks, as over coroutines."""
 
 import asyncio
 from math import isqrt

@@ -1,4 +1,4 @@
-"""A task, awaited: the body runs on a worker, the caller writes what it would write anyway."""
+"""A task, awaited: the body runs on a worker, and the call is written as any other."""
 
 from atasks_ng import atask
 

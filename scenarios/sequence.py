@@ -1,4 +1,4 @@
-"""One call after the other, each with the result of the one before; fractions arrive exact."""
+"""One call after the other, each with the result of the one before; fractions stay exact."""
 
 from fractions import Fraction
 

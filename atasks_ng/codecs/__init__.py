@@ -1,5 +1,23 @@
-import pickle
+"""
+The codecs: how values become bytes and back, and which classes may travel.
+
+:class:`MsgpackCodec` is the default. :func:`register` lets the instances of a class travel
+with it.
+"""
+
 from .base import Codec, get_codec
-class MsgpackCodec(Codec):
-    def encode(self, obj): return pickle.dumps(obj)
-    def decode(self, c): return pickle.loads(c)
+from .classes import register
+from .cloudpickle_codec import CloudpickleCodec
+from .json_codec import JsonCodec
+from .msgpack_codec import MsgpackCodec
+from .pickle_codec import PickleCodec
+
+__all__ = [
+    "CloudpickleCodec",
+    "Codec",
+    "JsonCodec",
+    "MsgpackCodec",
+    "PickleCodec",
+    "get_codec",
+    "register",
+]

@@ -125,9 +125,9 @@ class _Scan:
 
     def look_at_class(self, cls: type) -> None:
         """Note what the fields of a class are annotated with, and the classes defined in it."""
-        for base, annotations in _annotations_of(cls):
+        for base, found in _annotations_of(cls):
             module = sys.modules.get(base.__module__)
-            self._note(annotations, _Scope(vars(module) if module else {}, vars(base)))
+            self._note(found, _Scope(vars(module) if module else {}, vars(base)))
         inner = (value for value in vars(cls).values() if _is_class_of(value, cls.__module__))
         self._note((each for each in inner if each is not cls), _Scope({}, {}))
 

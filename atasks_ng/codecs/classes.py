@@ -120,6 +120,11 @@ def wire_name(cls: type) -> str:
     return f"{real_name(cls.__module__)}:{cls.__qualname__}"
 
 
+def recipe_of(cls: type) -> Recipe | None:
+    """Return the recipe of a registered class; slow, for errors."""
+    return next((recipe for recipe in recipes.values() if recipe.cls is cls), None)
+
+
 def _recipe(
     cls: type,
     name: str,
@@ -142,8 +147,10 @@ def _recipe(
 def _refuse_taken(recipe: Recipe) -> None:
     """Refuse built-in classes, and a name given to two classes that are not one defined twice."""
     cls = recipe.cls
-    if cls in forms and not any(other.cls is cls for other in recipes.values()):
-        raise OptionError(f"values of type {type_name(cls)} travel already: they need no register()")
+    if cls in forms and recipe_of(cls) is None:
+        raise OptionError(
+            f"values of type {type_name(cls)} travel already: they need no register()"
+        )
     other = recipes.get(recipe.name)
     if other is not None and wire_name(other.cls) != wire_name(cls):
         raise OptionError(

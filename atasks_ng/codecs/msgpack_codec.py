@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import msgpack
-from msgpack import ExtType
+import msgpack  # type: ignore[import-untyped]  # it ships no types
+from msgpack import ExtType, unpackb
 
 from ..words.errors import DecodeError, EncodeError
 from .base import Codec
-from .forms import arrays, containers, scalars, wire
+from .classes import recipe_of
+from .forms.containers import make_dict
+from .forms.lowering import Lowering, has_buffers
 from .forms.table import find_form, forms, leaves, marks
 from .forms.wire import Form, Mark
 from .paths import is_call, locate
+from .records import CustomRecipe
 
 # The first byte of a message that has composites in it; msgpack itself never uses that byte.
-_COMPOSITES = 0xC1
-_CALL = 0x92  # the array [args, kwargs]
-_VALUE = 0x91  # the array [value]
+_MARK = 0xC1
+_MARKED = bytes((_MARK,))
+# Then: [value], or [args, kwargs].
+_LAYOUTS = (0x91, 0x92)
 
 # Below this size, arrays that claim more items than there are bytes cost nothing worth a look.
 _MAX_UNCHECKED_BYTES = 1024
 # A packer keeps the largest buffer it ever had.
 _MAX_KEPT_BYTES = 1024 * 1024
 
-# Exact types that msgpack carries as they are.
-_NATIVE = frozenset({type(None), bool, int, float, str, bytes, ExtType, msgpack.Timestamp})
+_RESERVED = range(0x40, 0x60)  # extension codes of ours
+_UNICODE = "surrogatepass"  # lone surrogates: os.fsdecode() makes them
+_THOROUGHLY: dict[str, Any] = {
+    "strict_map_key": False,
+    "object_pairs_hook": make_dict,
+    "unicode_errors": _UNICODE,
+}
 
 
 class MsgpackCodec(Codec):
@@ -70,17 +80,17 @@ class MsgpackCodec(Codec):
         except IndexError:
             coder = _Coder()
         try:
-            content = coder.encode(obj)
+            content = coder.encode(_lay_out(obj))
         except UnicodeEncodeError:
-            return self._encode_slowly(obj)
+            return _encode_exactly(obj)
         except Exception as exc:
             raise _explained(obj, exc) from exc
         if len(content) < _MAX_KEPT_BYTES:
             self._coders.append(coder)
         # Bytes in the message may be those of a bytearray or memoryview, which msgpack takes
         # for bytes: the codes of its three kinds of bytes are a cheap hint that there are any.
-        if (0xC4 in content or 0xC5 in content or 0xC6 in content) and _has_buffers(obj):
-            return self._encode_slowly(obj)
+        if (0xC4 in content or 0xC5 in content or 0xC6 in content) and has_buffers(obj):
+            return _encode_exactly(obj)
         return content
 
     def decode(self, content: bytes) -> Any:
@@ -97,14 +107,173 @@ class MsgpackCodec(Codec):
             args, kwargs = value
             if type(args) is list and type(kwargs) is dict:
                 return tuple(args), kwargs
-            raise DecodeError("neither a value nor arguments")
         except DecodeError:
             raise
         except Exception as exc:
             raise DecodeError(f"these bytes are not of MsgpackCodec: {exc!r}") from exc
+        raise DecodeError("these bytes of MsgpackCodec are neither a value nor arguments")
 
-    def _encode_slowly(self, obj: Any) -> bytes:
-        try:
-            return _Coder("surrogatepass").encode(_Lowering().lower(obj))
-        except Exception as exc:
-            raise _explained(obj, exc) from exc
+
+# -- encoding ----------------------------------------------------------------------------------
+
+
+class _Coder:
+    """A packer, and whether what it packed has composites in it."""
+
+    __slots__ = ("_met", "_pack")
+
+    def __init__(self, unicode_errors: str | None = None) -> None:
+        # What the packer calls knows this list and not the coder: a cycle would keep the buffers
+        # of dropped packers until the next collection.
+        self._met: list[bool] = []
+        self._pack = msgpack.Packer(
+            default=_form_maker(self._met), strict_types=True, unicode_errors=unicode_errors
+        ).pack
+
+    def encode(self, layout: list[Any], has_composites: bool = False) -> bytes:
+        """Return the message for ``[args, kwargs]`` or ``[value]``."""
+        content: bytes = self._pack(layout)
+        if self._met or has_composites:
+            self._met.clear()
+            return _MARKED + content
+        return content
+
+
+def _form_maker(met: list[bool]) -> Callable[[Any], Form]:
+    def make_form(obj: Any) -> Form:
+        make = forms.get(type(obj))
+        form = find_form(obj) if make is None else make(obj)
+        if type(form) is list and not met:
+            met.append(True)
+        return form
+
+    return make_form
+
+
+def _lay_out(obj: Any) -> list[Any]:
+    # A tuple costs a mark, and that of the arguments is known to be one.
+    return [list(obj[0]), obj[1]] if is_call(obj) else [obj]
+
+
+def _encode_exactly(obj: Any) -> bytes:
+    """Return the message for a value with buffers or lone surrogates in it."""
+    lowering = Lowering()
+    try:
+        layout = lowering.lower(_lay_out(obj))
+        return _Coder(_UNICODE).encode(layout, lowering.has_composites)
+    except Exception as exc:
+        raise _explained(obj, exc) from exc
+
+
+def _explained(obj: Any, exc: Exception) -> EncodeError:
+    """Return the error that tells which part of a value cannot be encoded, and why."""
+    path, part = locate(obj, lambda part: _problem(part) is None, _is_open)
+    return EncodeError(f"{path}: {_reason(_problem(part) or exc)}")
+
+
+def _problem(part: Any) -> Exception | None:
+    try:
+        _Coder(_UNICODE).encode([Lowering().lower(part)])
+    except Exception as exc:
+        return exc
+    return None
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, EncodeError):
+        return str(exc)
+    if isinstance(exc, RecursionError) or str(exc) == "recursion limit exceeded":
+        return "a value that contains itself, or is nested too deep, cannot be encoded"
+    return f"a value that cannot be encoded ({exc!r})"
+
+
+def _is_open(value: Any) -> bool:
+    """Tell whether a value travels as its attributes."""
+    recipe = recipe_of(type(value))
+    return recipe is not None and not isinstance(recipe, CustomRecipe)
+
+
+# -- decoding ----------------------------------------------------------------------------------
+
+
+def _decode(content: bytes) -> Any:
+    first = content[0]
+    is_marked = first == _MARK
+    body = memoryview(content)[1:] if is_marked else content
+    if (body[0] if is_marked else first) not in _LAYOUTS:
+        raise DecodeError(f"no message of MsgpackCodec begins with {first:#x}")
+    if len(content) > _MAX_UNCHECKED_BYTES:
+        _refuse_false_lengths(body)
+    try:
+        return _unpack_marked(body) if is_marked else unpackb(body, ext_hook=_read_leaf)
+    except DecodeError:
+        raise
+    except ValueError:
+        # There are keys other than text, or lone surrogates. Only now is each dict looked at
+        # before it is made.
+        if is_marked:
+            return _unpack_marked(body, **_THOROUGHLY)
+        return unpackb(body, ext_hook=_read_leaf, **_THOROUGHLY)
+
+
+def _unpack_marked(body: memoryview, **options: Any) -> Any:
+    reader = _MarkedReader()
+    value = unpackb(body, ext_hook=reader.read_extension, list_hook=reader.read_array, **options)
+    if reader.open_marks:
+        raise DecodeError("a mark that begins no array")
+    return value
+
+
+class _MarkedReader:
+    """
+    Hooks that build composites.
+
+    Attributes:
+        open_marks: How many marks were read whose array has not been.
+    """
+
+    __slots__ = ("open_marks",)
+
+    def __init__(self) -> None:
+        self.open_marks = 0
+
+    def read_extension(self, code: int, data: bytes) -> Any:
+        mark = marks.get(code)
+        if mark is None:
+            return _read_leaf(code, data)
+        if data:
+            raise DecodeError(f"a mark with data: {code:#x}")
+        self.open_marks += 1
+        return mark
+
+    def read_array(self, items: list[Any]) -> Any:
+        if items and type(items[0]) is Mark:
+            self.open_marks -= 1
+            return items.pop(0).build(items)
+        return items
+
+
+def _read_leaf(code: int, data: bytes) -> Any:
+    read = leaves.get(code)
+    if read is not None:
+        return read(data)
+    if code < 0 or code in _RESERVED:
+        raise DecodeError(f"unknown extension {code:#x}")
+    return ExtType(code, data)
+
+
+def _refuse_false_lengths(body: Any) -> None:
+    """
+    Refuse a message that ends early or late, before memory is set aside for what it claims.
+
+    Arrays within arrays that each claim as many items as there are bytes would cost their
+    number times that: 100 KiB of message 100 MB, and 60 ms to free them.
+    """
+    reader = msgpack.Unpacker(max_buffer_size=len(body))
+    reader.feed(body)
+    try:
+        reader.skip()
+    except msgpack.OutOfData as exc:
+        raise DecodeError("a message that was cut short") from exc
+    if reader.tell() != len(body):
+        raise DecodeError("a message with something behind it")

@@ -26,15 +26,16 @@ def locate(
     Returns:
         The path to it, as in ``args[1]['k'].handle``, and the part.
     """
-    path, above = "value", {id(value)}
-    steps = _steps_of_call(value) if is_call(value) else _steps(value, has_parts)
+    path, above = "", {id(value)}
+    if is_call(value):
+        steps = _steps_of_call(value)
+    else:
+        path, steps = "value", _steps(value, has_parts)
     while True:
-        for step, part in steps:
-            if not is_encodable(part):
-                break
-        else:
-            return path, value
-        path, value = (step if step.startswith(("args", "kwargs")) else path + step), part
+        bad = next(((step, part) for step, part in steps if not is_encodable(part)), None)
+        if bad is None:
+            return path or "value", value
+        path, value = path + bad[0], bad[1]
         if id(value) in above:  # it contains itself
             return path, value
         above.add(id(value))
@@ -66,10 +67,10 @@ def _steps(value: Any, has_parts: Callable[[Any], bool]) -> Iterator[tuple[str, 
     elif isinstance(value, (list, tuple)):
         yield from ((f"[{index}]", part) for index, part in enumerate(value))
     elif isinstance(value, Mapping):
-        yield from ((f".keys()[{_key(key)}]", key) for key in value)
+        yield from ((f"{{{_key(key)}}}", key) for key in value)
         yield from ((f"[{_key(key)}]", part) for key, part in value.items())
     elif isinstance(value, (set, frozenset)):
-        yield from ((f".{{{_key(part)}}}", part) for part in value)
+        yield from ((f"{{{_key(part)}}}", part) for part in value)
     if has_parts(value):
         yield from ((f".{name}", part) for name, part in _attributes(value))
 

@@ -73,7 +73,7 @@ class EnumRecipe(Recipe):
 
     def __init__(self, cls: type[enum.Enum], name: str) -> None:
         super().__init__(cls, name)
-        self._members = cls.__members__
+        self._members: Any = cls.__members__
 
     def parts(self, obj: Any) -> list[Any]:
         if self._members.get(obj._name_) is obj:
@@ -135,7 +135,7 @@ class FieldsRecipe(Recipe):
 
     def build(self, parts: list[Any]) -> Any:
         given, extra = parts if len(parts) == 2 else (*parts, {})
-        obj = object.__new__(self.cls)
+        obj: Any = object.__new__(self.cls)
         if self._caches_hash:
             object.__setattr__(obj, _CACHED_HASH, None)
         for name, value in _text_keys(extra).items():
@@ -178,7 +178,7 @@ class NamedTupleRecipe(Recipe):
 
     def build(self, parts: list[Any]) -> Any:
         given, extra = parts if len(parts) == 2 else (*parts, {})
-        obj = tuple.__new__(self.cls, [self._value(given, name) for name in self._fields])
+        obj: Any = tuple.__new__(self.cls, [self._value(given, name) for name in self._fields])
         if extra and hasattr(obj, "__dict__"):
             obj.__dict__.update(_text_keys(extra))
         return obj
@@ -205,7 +205,7 @@ class PydanticRecipe(Recipe):
 
     def build(self, parts: list[Any]) -> Any:
         given, names, extra, private = parts
-        obj = object.__new__(self.cls)
+        obj: Any = object.__new__(self.cls)
         values = {name: self._value(given, name) for name in self._fields}
         object.__setattr__(obj, "__dict__", values)
         object.__setattr__(obj, "__pydantic_fields_set__", {*map(str, names)})
@@ -269,7 +269,7 @@ def _fields_of(cls: Any) -> list[Field] | None:
     return None
 
 
-def _dataclass_field(cls: type, field: dataclasses.Field[Any]) -> Field:
+def _dataclass_field(cls: Any, field: dataclasses.Field[Any]) -> Field:
     if field.default is not dataclasses.MISSING:
         return Field(field.name, lambda obj: field.default)
     factory = field.default_factory
@@ -279,7 +279,9 @@ def _dataclass_field(cls: type, field: dataclasses.Field[Any]) -> Field:
     # a descriptor, comes with the other attributes.
     kept = inspect.getattr_static(cls, field.name, None)
     is_slot = inspect.ismemberdescriptor(kept)
-    return Field(field.name, is_needed=field.init and (is_slot or not inspect.isdatadescriptor(kept)))
+    return Field(
+        field.name, is_needed=field.init and (is_slot or not inspect.isdatadescriptor(kept))
+    )
 
 
 def _attrs_field(field: Any) -> Field:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from ..codecs.base import Codec
 from ..places import current
 from ..places.namespaces import Namespace
-from ..places.registry import Task
+from ..places.registry import STREAM, Task
 from ..protocol import envelopes, failures
 from ..protocol.actions import (
     Action,
@@ -26,7 +26,11 @@ from ..protocol.callee import Callee, IncomingCall
 from ..protocol.slots import RESUMED
 from ..transport.base import Delivery, Transport
 from ..words import errors, hooks
+from . import context, payloads
 from .executors import Executors
+from .held import HeldSlot
+from .logs import mark_records
+from .producing import Producing, UnfitItem
 
 logger = logging.getLogger("atasks_ng.worker")
 
@@ -63,6 +67,7 @@ class Incoming:
         self._suspended: dict[tuple[str, bool], int] = {}
         self._idle = asyncio.Event()
         self._idle.set()
+        mark_records()
 
     @property
     def running(self) -> int:
@@ -96,6 +101,12 @@ class Incoming:
         self._do(self._callee.cancel(cancel, self.loop.time()))
         self._note_idle()
 
+    def on_pull(self, pull: envelopes.Pull, back: contextvars.Context | None) -> None:
+        """A consumer asks an async generator that runs here for more."""
+        call = self._callee.calls.get(pull.id)
+        if call is not None and call.producing is not None:
+            call.producing.on_pull(pull, back)
+
     def _refuse_message(self, delivery: Delivery, exc: errors.ProtocolError) -> None:
         logger.warning("refused a message from queue %r: %s", delivery.queue, exc)
         if hooks.listeners:
@@ -127,15 +138,15 @@ class Incoming:
         assert task is not None
         assert codec is not None
         call.begun = True
-        held = _HeldSlot(self, call)
         call.started = self.loop.time()
+        held = HeldSlot(self, call)
         current.running.set(self._describe(call))
         current.slot.set(held)
+        current.deadline.set(None)
         if hooks.listeners:
             hooks.emit(hooks.CallStarted(call.id, task.name, task.namespace, self.worker))
-        envelope: envelopes.Envelope
         try:
-            envelope = await self._run(call, task, codec)
+            envelope = await self._answer_of(call, task, codec)
         finally:
             held.end()
         self.performed += 1
@@ -144,53 +155,72 @@ class Incoming:
         self._do(self._callee.answered(call, envelope, self.loop.time()))
         self._note_idle()
 
-    async def _run(self, call: IncomingCall, task: Task, codec: Codec) -> envelopes.Envelope:
+    async def _answer_of(
+        self, call: IncomingCall, task: Task, codec: Codec
+    ) -> envelopes.Envelope:
+        """Run the body; return what the caller is told."""
+        brought: dict[str, Any] = {}
         try:
-            content = codec.decode(call.request.payload)
-            if asyncio.iscoroutine(content) or asyncio.isfuture(content):
-                content = await content
+            what = f"the arguments of {task.name!r}"
+            content = await payloads.decode(codec, call.request.payload, what)
             args, kwargs = content
-            args, kwargs = tuple(args), dict(kwargs)
+            if call.request.context:
+                brought = await context.unpack(codec, call.request.context)
         except Exception as exc:
             self._callee.body_ended(call, self.loop.time())
-            sentence = f"the arguments of {task.name!r} cannot be decoded by {codec.name}: {exc}"
-            return envelopes.Refusal(call.id, "DecodeError", [sentence])
+            return envelopes.Refusal(call.id, "DecodeError", [str(exc)])
         try:
             if call.interrupted:
                 raise asyncio.CancelledError(*_message(call))
-            value = await self._executors.run(task, args, kwargs)
+            if task.kind is STREAM:
+                value = await Producing(self, call, task, codec, brought).run(args, kwargs)
+            else:
+                value = await self._executors.run(task, args, kwargs)
         except BaseException as exc:
             # Everything, SystemExit and KeyboardInterrupt too: it belongs to the caller.
             if isinstance(exc, GeneratorExit) and not self._is_current(call):
                 raise  # the loop is being closed, and with it this coroutine
             self._callee.body_ended(call, self.loop.time())
-            return await self._failure(call, task, codec, exc)
+            return await self._failure(call, task, codec, exc, brought)
         self._callee.body_ended(call, self.loop.time())
-        return await self._value(call, task, codec, value)
-
-    async def _value(
-        self, call: IncomingCall, task: Task, codec: Codec, value: Any
-    ) -> envelopes.Envelope:
         try:
-            return envelopes.Value(call.id, await _encode(codec, value))
-        except Exception as exc:
-            sentence = f"the result of {task.name!r} cannot be encoded by {codec.name}: {exc}"
-            return envelopes.Refusal(call.id, "EncodeError", [sentence])
+            payload = await payloads.encode(codec, value, f"the result of {task.name!r}")
+        except errors.CodecError as exc:
+            return envelopes.Refusal(call.id, type(exc).__name__, list(exc.args))
+        baggage = await self._changes(codec, brought)
+        return envelopes.Value(call.id, _uncancelled(call), baggage, payload)
 
     async def _failure(
-        self, call: IncomingCall, task: Task, codec: Codec, exc: BaseException
+        self,
+        call: IncomingCall,
+        task: Task,
+        codec: Codec,
+        exc: BaseException,
+        brought: dict[str, Any],
     ) -> envelopes.Envelope:
+        if isinstance(exc, UnfitItem):
+            return envelopes.Refusal(call.id, "EncodeError", list(exc.args))
         record = failures.describe(exc, self.worker, task.name)
+        if exc is call.thrown:
+            record["thrown"] = True
         try:
-            try:
-                payload = await _encode(codec, record)
-            except Exception:
-                payload = await _encode(codec, await _pruned(codec, record))
-        except Exception:
+            payload = await payloads.encode_failure(codec, record)
+        except errors.CodecError:
             first = record["errors"][0]
             what = [f"{first['module']}.{first['name']}", first["text"]]
             return envelopes.Refusal(call.id, "RemoteError", what)
-        return envelopes.Failure(call.id, payload)
+        baggage = await self._changes(codec, brought)
+        return envelopes.Failure(call.id, _uncancelled(call), baggage, payload)
+
+    async def _changes(self, codec: Codec, brought: dict[str, Any]) -> envelopes.Baggage | None:
+        """Return the context variables that the body changed, if they can be encoded."""
+        if not context.is_needed():
+            return None
+        try:
+            return await context.pack(codec, brought)
+        except Exception:
+            logger.exception("a propagated context variable cannot be encoded")
+            return None
 
     def _describe(self, call: IncomingCall) -> current.Call:
         request = call.request
@@ -226,15 +256,15 @@ class Incoming:
 
     # -- slots ---------------------------------------------------------------------------------
 
-    def take_slot(self, held: _HeldSlot) -> bool:
+    def take_slot(self, held: HeldSlot) -> bool:
         """Take a slot for a call that goes on, or put it first in line."""
         return self._callee.slots.take(held, RESUMED)
 
-    def force_slot(self, held: _HeldSlot) -> None:
+    def force_slot(self, held: HeldSlot) -> None:
         """Take a slot even if none is free."""
         self._callee.slots.force(held)
 
-    def leave_line(self, held: _HeldSlot) -> None:
+    def leave_line(self, held: HeldSlot) -> None:
         """Wait for no slot any more."""
         self._callee.slots.leave(held)
 
@@ -243,7 +273,7 @@ class Incoming:
         who = self._callee.slots.release()
         if isinstance(who, IncomingCall):
             self._do(self._callee.granted(who, self.loop.time()))
-        elif isinstance(who, _HeldSlot):
+        elif isinstance(who, HeldSlot):
             who.grant()
 
     def count_suspended(self, call: IncomingCall, change: int) -> None:
@@ -308,12 +338,13 @@ class Incoming:
     def _start(self, action: Start) -> None:
         call = action.call
         # A copy: the caller compares what comes back with what it sent.
-        context = call.context = (call.delivery.context or self._context).copy()
-        call.task = self.loop.create_task(self._perform(call), context=context)
+        here = call.context = (call.delivery.context or self._context).copy()
+        call.task = self.loop.create_task(self._perform(call), context=here)
 
     def _interrupt(self, action: Interrupt) -> None:
         call = action.call
         if call.begun:
+            call.cancels += 1
             call.task.cancel(*([action.message] if action.message is not None else []))
         else:
             # Cancelled before its first step, a task never runs, and nobody would answer.
@@ -360,105 +391,10 @@ _CARRY_OUT: dict[type, Callable[[Incoming, Any], None]] = {
 }
 
 
-_HOLDS, _LENT, _WAITS = "holds", "lent", "waits"
-
-
-class _HeldSlot:
-    """The slot of one running call, which lends it back while it awaits other calls."""
-
-    __slots__ = ("_call", "_ended", "_incoming", "_lent", "_state", "_waiter")
-
-    def __init__(self, incoming: Incoming, call: IncomingCall) -> None:
-        self._incoming = incoming
-        self._call = call
-        self._lent = 0
-        self._state = _HOLDS
-        self._ended = False
-        self._waiter: asyncio.Future[None] | None = None
-
-    def lend(self) -> None:
-        self._lent += 1
-        if self._ended or self._state is _LENT:
-            return
-        if self._state is _WAITS:
-            self._incoming.leave_line(self)
-            self._wake()
-            self._state = _LENT
-            self._incoming.count_suspended(self._call, +1)
-        else:
-            self._state = _LENT
-            self._incoming.count_suspended(self._call, +1)
-            self._incoming.release_slot()
-
-    def reclaim(self) -> Awaitable[None] | None:
-        self._lent -= 1
-        if self._lent or self._ended:
-            return None
-        self._incoming.count_suspended(self._call, -1)
-        if self._incoming.take_slot(self):
-            self._state = _HOLDS
-            return None
-        self._state = _WAITS
-        self._waiter = self._incoming.loop.create_future()
-        return self._wait(self._waiter)
-
-    def grant(self) -> None:
-        """The slot is there."""
-        self._state = _HOLDS
-        self._wake()
-
-    def end(self) -> None:
-        """The body has ended; what it left running in the background counts no more."""
-        self._ended = True
-        if self._state is _HOLDS:
-            self._incoming.release_slot()
-        elif self._state is _LENT:
-            self._incoming.count_suspended(self._call, -1)
-        else:
-            self._incoming.leave_line(self)
-            self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def _wait(self, waiter: asyncio.Future[None]) -> None:
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if self._state is _WAITS and not self._ended:
-                # Who is cancelled must clean up now, not when a slot is free.
-                self._incoming.force_slot(self)
-                self._state = _HOLDS
-            raise
-
-
-async def _encode(codec: Codec, value: Any) -> bytes:
-    data = codec.encode(value)
-    if not isinstance(data, bytes):
-        data = await data
-    if not isinstance(data, bytes):
-        raise errors.EncodeError(f"{codec.name}.encode() returned {type(data).__name__}, not bytes")
-    return data
-
-
-async def _pruned(codec: Codec, record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record without what the codec refuses: arguments as text, attributes dropped."""
-
-    async def fits(value: Any) -> bool:
-        try:
-            await _encode(codec, [value])
-        except Exception:
-            return False
-        return True
-
-    pruned = []
-    for each in record["errors"]:
-        args = [arg if await fits(arg) else repr(arg) for arg in each["args"]]
-        attributes = {k: v for k, v in each["attributes"].items() if await fits(v)}
-        pruned.append({**each, "args": args, "attributes": attributes})
-    return {"errors": pruned}
-
-
 def _message(call: IncomingCall) -> list[str]:
     return [] if call.cancel_message is None else [call.cancel_message]
+
+
+def _uncancelled(call: IncomingCall) -> int:
+    """Return how many of the cancels that it was given the body took back."""
+    return max(0, call.cancels - call.task.cancelling()) if call.cancels else 0

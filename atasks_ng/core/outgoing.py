@@ -9,16 +9,18 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from ..codecs.base import Codec
-from ..places.current import OWN, running, slot
+from ..places.current import deadline, running, slot
 from ..places.namespaces import Namespace
-from ..places.registry import Task
+from ..places.registry import STREAM, Task
 from ..protocol import envelopes, failures
-from ..protocol.actions import Action, End, Send, SendCancel, Warn
-from ..protocol.caller import ENDED, Caller, CallerTimes, OutgoingCall
-from ..transport.base import NESTED, ROOT, WORKERS, Message, Transport
+from ..protocol.actions import Action, Deliver, End, Send, SendCancel, SendPull, Warn
+from ..protocol.caller import ENDED, PARKED, Caller, CallerTimes, OutgoingCall
+from ..protocol.streams import Consumer
+from ..transport.base import NESTED, PROCESS, ROOT, WORKERS, Message, Transport
 from ..words import errors, hooks
 from ..words.ids import new_id
 from ..words.options import TaskOptions
+from . import context, payloads
 
 logger = logging.getLogger("atasks_ng.caller")
 
@@ -53,51 +55,58 @@ class Outgoing:
         """How many calls are awaited."""
         return len(self._caller.calls)
 
+    # -- calling -------------------------------------------------------------------------------
+
     async def call(
         self, task: Task, options: TaskOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """Perform a call on whatever worker gets it; return or raise what its body does."""
-        codec = self._namespace.codec
-        if codec is None:
-            raise errors.NoCodecError(self._namespace.name)
-        content = await _encode(codec, (args, kwargs), task)
-        call = self._open(task, options, codec, content)
-        held = slot.get()
-        if held is None:
-            outcome = await self._wait(call)
-        else:
-            held.lend()
-            try:
-                outcome = await self._wait(call)
-            finally:
-                ready = held.reclaim()
-                if ready is not None:
-                    await ready
-        if call.back is not None:
-            _absorb(call.message.context, call.back)
+        codec = self.codec()
+        call = await self.open(codec, task, options, args, kwargs)
+        outcome = await self.wait(call)
         if type(outcome) is envelopes.Value:
-            return await _decode(codec, outcome.payload, task)
-        exc = await self._error(codec, outcome, call)
-        context = exc.__context__
+            if outcome.context or call.back is not None or outcome.uncancelled:
+                await self.settle_accounts(codec, call, outcome)
+            return await payloads.decode(codec, outcome.payload, f"the result of {task.name!r}")
+        exc = await self.error(codec, outcome, call)
+        handled = exc.__context__
         try:
             raise exc
         finally:
-            # Raising put what the caller is handling there; what the callee was handling stays.
-            if context is not None:
-                exc.__context__ = context
-            del exc, context
+            # Raising put there what the caller is handling; what the callee was handling stays.
+            if handled is not None:
+                exc.__context__ = handled
+            del exc, handled
 
-    # -- sending -------------------------------------------------------------------------------
+    # -- opening -------------------------------------------------------------------------------
 
-    def _open(
-        self, task: Task, options: TaskOptions, codec: Codec, content: bytes
+    def codec(self) -> Codec:
+        """Return the codec of the namespace."""
+        codec = self._namespace.codec
+        if codec is None:
+            raise errors.NoCodecError(self._namespace.name)
+        return codec
+
+    async def open(
+        self,
+        codec: Codec,
+        task: Task,
+        options: TaskOptions,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ) -> OutgoingCall:
-        id = new_id()
+        """Encode a call, enter it into the table and post it."""
         outer = running.get()
         depth = 0 if outer is None else outer.depth + 1
         if depth >= self._max_depth:
             raise errors.RecursionTooDeepError(task.name, self._max_depth)
+        what = f"the arguments of {task.name!r}"
+        content = await payloads.encode(codec, (args, kwargs), what)
+        baggage = await context.pack(codec) if context.is_needed() else None
+        id = new_id()
         call = OutgoingCall(id, task.name, task.namespace, options.queue)
+        if task.kind is STREAM:
+            call.consumer = Consumer(options.window)
         ttl_ms = self._set_deadline(call, options.timeout, outer and outer.deadline)
         request = envelopes.Request(
             id,
@@ -107,9 +116,10 @@ class Outgoing:
             depth,
             outer.id if outer else None,
             outer.root if outer else id,
+            options.window if task.kind is STREAM else 0,
+            baggage,
             content,
         )
-        context = copy_context()
         call.message = Message(
             NESTED if outer else ROOT,
             options.queue,
@@ -117,7 +127,7 @@ class Outgoing:
             envelopes.encode(request),
             task.name,
             ttl_ms,
-            context,
+            copy_context(),
         )
         self._caller.open(call)
         if call.deadline is not None:
@@ -126,6 +136,7 @@ class Outgoing:
             self.transport.post(call.message)
         except BaseException:
             del self._caller.calls[id]
+            call.state = ENDED
             raise
         if hooks.listeners:
             hooks.emit(hooks.CallSent(id, task.name, task.namespace, options.queue))
@@ -134,78 +145,136 @@ class Outgoing:
     def _set_deadline(
         self, call: OutgoingCall, timeout: float | None, inherited: float | None
     ) -> int | None:
-        if timeout is None and inherited is None:
+        scope = deadline.get()
+        if timeout is None and inherited is None and scope is None:
             return None
         now = self.loop.time()
-        deadline = inherited if timeout is None else now + timeout
-        if inherited is not None and deadline is not None:
-            deadline = min(deadline, inherited)
-        assert deadline is not None
-        call.deadline = deadline
-        call.timeout = deadline - now
-        return max(0, int(call.timeout * 1000))
+        limits = [when for when in (inherited, scope) if when is not None]
+        if timeout is not None:
+            limits.append(now + timeout)
+        nearest = min(limits)
+        # A scope ends the call by cancelling it; an alarm of our own would race with that.
+        if nearest != scope:
+            call.deadline = nearest
+            call.timeout = nearest - now
+        return max(0, int((nearest - now) * 1000))
 
     # -- waiting -------------------------------------------------------------------------------
 
-    async def _wait(self, call: OutgoingCall) -> Any:
+    async def wait(self, call: OutgoingCall) -> Any:
+        """Return what wakes the call, with the slot of the caller lent meanwhile."""
+        held = slot.get()
+        if held is None:
+            return await self._outcome(call)
+        held.lend()
+        try:
+            return await self._outcome(call)
+        finally:
+            ready = held.reclaim()
+            if ready is not None:
+                await ready
+
+    async def _outcome(self, call: OutgoingCall) -> Any:
         cancelled: asyncio.CancelledError | None = None
         try:
             while True:
-                call.waiter = self.loop.create_future()
+                waiter = call.waiter = self.loop.create_future()
                 try:
-                    outcome = await call.waiter
+                    outcome = await waiter
                     break
                 except asyncio.CancelledError as exc:
-                    if call.state is ENDED:
-                        raise  # the end and the cancel came in one step of the loop
+                    if call.state is ENDED or call.state is PARKED:
+                        raise  # the answer and the cancel came in one step of the loop
                     cancelled = exc
-                # A new future first: the cancel may end the call at once.
-                message = cancelled.args[0] if cancelled.args else None
-                text = message if message is None or isinstance(message, str) else str(message)
-                actions = self._caller.cancel(call, text, self.loop.time())
+                self._cancel(call, cancelled)
                 if call.state is ENDED:
                     raise cancelled
-                self._do(actions)
-                self._set_timer()
             if outcome is None:
                 assert cancelled is not None
                 raise cancelled
             return outcome
         except GeneratorExit:
-            self._do(self._caller.abandon(call, self.loop.time()))
+            self.abandon(call)
             raise
         finally:
+            call.waiter = None
             del cancelled
 
-    async def _error(self, codec: Codec, outcome: Any, call: OutgoingCall) -> BaseException:
+    def _cancel(self, call: OutgoingCall, exc: asyncio.CancelledError) -> None:
+        message = exc.args[0] if exc.args else None
+        text = message if message is None or isinstance(message, str) else str(message)
+        call.cancels += 1
+        # The waiter that was cancelled is still there, and a done one is not woken again: a call
+        # that ends at once ends in the caller of this method.
+        self._do(self._caller.cancel(call, text, self.loop.time()))
+        self._set_timer()
+
+    async def settle_accounts(self, codec: Codec, call: OutgoingCall, outcome: Any) -> None:
+        """Take over what the body did to the context and to the count of cancels."""
+        if call.back is not None:
+            context.absorb(call.message.context, call.back)
+            call.back = None
+        if outcome.context:
+            await context.unpack(codec, outcome.context)
+        me = asyncio.current_task()
+        if me is not None and type(outcome) is not envelopes.Item:
+            for _ in range(min(outcome.uncancelled, call.cancels)):
+                me.uncancel()
+
+    async def error(
+        self,
+        codec: Codec,
+        outcome: Any,
+        call: OutgoingCall,
+        thrown: BaseException | None = None,
+    ) -> BaseException:
+        """Return the exception that an outcome without a value stands for."""
         if isinstance(outcome, BaseException):
             return outcome
         if type(outcome) is envelopes.Cancelled:
             return asyncio.CancelledError(*([outcome.message] if outcome.message else []))
         if type(outcome) is envelopes.Refusal:
             return _refused(outcome)
+        await self.settle_accounts(codec, call, outcome)
         try:
-            record = codec.decode(outcome.payload)
-            if asyncio.iscoroutine(record) or asyncio.isfuture(record):
-                record = await record
+            what = f"what came back about the failure of {call.task!r}"
+            record = await payloads.decode(codec, outcome.payload, what)
+            # What was thrown in and came out again is the same exception, as it is locally.
+            if thrown is not None and record.get("thrown"):
+                return thrown
             return failures.rebuild(record)
+        except errors.CodecError as exc:
+            return exc
         except Exception as exc:
-            error = errors.DecodeError(
-                f"{call.task!r} failed, and what came back about it cannot be read: {exc}"
-            )
+            error = errors.DecodeError(f"{call.task!r} failed, and nobody can read how: {exc}")
             error.__cause__ = exc
             return error
 
+    # -- for streams, see consuming.py ---------------------------------------------------------
+
+    def ask(self, call: OutgoingCall, pull: envelopes.Pull) -> None:
+        """Ask for the next item of a stream, or send something in."""
+        self._do(self._caller.ask(call, pull, self.loop.time()))
+
+    def give_credit(self, call: OutgoingCall, pull: envelopes.Pull) -> None:
+        """Let a stream run on while its consumer still has items."""
+        self._send_pull(SendPull(call, pull))
+
+    def abandon(self, call: OutgoingCall) -> None:
+        """Nobody awaits this call any more."""
+        self._do(self._caller.abandon(call, self.loop.time()))
+
     # -- what the transport brings -------------------------------------------------------------
 
-    def on_envelope(self, envelope: envelopes.Envelope, context: Context | None) -> None:
-        """An answer or notice for one of the calls."""
-        if envelope.id not in self._caller.calls:
+    def on_envelope(self, envelope: envelopes.Envelope, back: Context | None) -> None:
+        """An answer, item or notice for one of the calls."""
+        call = self._caller.calls.get(envelope.id)
+        if call is None:
             if hooks.listeners:
                 hooks.emit(hooks.MessageDropped("late or unknown answer", envelope.id))
             logger.debug("dropped an answer to %s, which nobody awaits", envelope.id)
             return
-        self._caller.calls[envelope.id].back = context
+        call.back = back
         self._do(self._caller.receive(envelope, self.loop.time()))
         self._set_timer()
 
@@ -245,6 +314,16 @@ class Outgoing:
         body = envelopes.encode(envelopes.Cancel(call.id, action.reason, call.cancel_message))
         self._post(Message(WORKERS, call.queue, call.id, body, call.task))
 
+    def _send_pull(self, action: SendPull) -> None:
+        call = action.call
+        assert call.consumer is not None
+        body = envelopes.encode(action.pull)
+        here = call.message.context = copy_context()
+        if call.consumer.origin is not None:
+            message = Message(PROCESS, call.consumer.origin, call.id, body, call.task)
+            message.context = here
+            self._post(message)
+
     def _post(self, message: Message) -> None:
         try:
             self.transport.post(message)
@@ -252,15 +331,22 @@ class Outgoing:
             # The link is down; when it is back, everything is sent again.
             logger.debug("could not post %s now", message.id)
 
+    def _deliver(self, action: Deliver) -> None:
+        self._wake(action.call, action.item)
+
     def _end(self, action: End) -> None:
-        waiter = action.call.waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(action.outcome)
+        action.call.outcome = action.outcome
+        self._wake(action.call, action.outcome)
+
+    @staticmethod
+    def _wake(call: OutgoingCall, outcome: Any) -> None:
+        if call.waiter is not None and not call.waiter.done():
+            call.waiter.set_result(outcome)
 
     def _warn(self, action: Warn) -> None:
         call = action.call
         logger.warning(
-            "nobody serves queue %r of namespace %r: %r waits since %.0f s; %s",
+            "nobody serves queue %r of namespace %r: %r has waited for %.0f s; %s",
             call.queue,
             call.namespace,
             call.task,
@@ -286,46 +372,11 @@ class Outgoing:
 _CARRY_OUT: dict[type, Callable[[Outgoing, Any], None]] = {
     Send: Outgoing._send,
     SendCancel: Outgoing._send_cancel,
+    SendPull: Outgoing._send_pull,
+    Deliver: Outgoing._deliver,
     End: Outgoing._end,
     Warn: Outgoing._warn,
 }
-
-
-async def _encode(codec: Codec, content: Any, task: Task) -> bytes:
-    try:
-        data = codec.encode(content)
-        if not isinstance(data, bytes):
-            data = await data
-    except errors.EncodeError:
-        raise
-    except Exception as exc:
-        raise errors.EncodeError(
-            f"the arguments of {task.name!r} cannot be encoded by {codec.name}: {exc}"
-        ) from exc
-    if not isinstance(data, bytes):
-        raise errors.EncodeError(f"{codec.name}.encode() returned {type(data).__name__}, not bytes")
-    return data
-
-
-async def _decode(codec: Codec, payload: bytes, task: Task) -> Any:
-    try:
-        value = codec.decode(payload)
-        if asyncio.iscoroutine(value) or asyncio.isfuture(value):
-            value = await value
-        return value
-    except errors.CodecError:
-        raise
-    except Exception as exc:
-        raise errors.DecodeError(
-            f"the result of {task.name!r} cannot be decoded by {codec.name}: {exc}"
-        ) from exc
-
-
-def _absorb(before: Context, after: Context) -> None:
-    """Set what the callee set: an awaited call shares the context of its caller."""
-    for var, value in after.items():
-        if var not in OWN and before.get(var, after) is not value:
-            var.set(value)
 
 
 def _refused(refusal: envelopes.Refusal) -> BaseException:
@@ -336,3 +387,5 @@ def _refused(refusal: envelopes.Refusal) -> BaseException:
         except TypeError:
             pass
     return errors.RemoteError(refusal.error, ", ".join(map(str, refusal.args)))
+
+

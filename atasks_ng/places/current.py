@@ -52,8 +52,11 @@ class Slot(Protocol):
 running: ContextVar[Call | None] = ContextVar("atasks_ng_call", default=None)
 slot: ContextVar[Slot | None] = ContextVar("atasks_ng_slot", default=None)
 
+#: When the nearest ``atasks_ng.timeout`` around the running code ends, in the loop's time.
+deadline: ContextVar[float | None] = ContextVar("atasks_ng_deadline", default=None)
+
 #: Variables of the library itself; they describe one call and never travel.
-OWN = (running, slot)
+OWN = (running, slot, deadline)
 
 
 def current_call() -> Call | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from .callee import IncomingCall
     from .caller import OutgoingCall
-    from .envelopes import Envelope
+    from .envelopes import Envelope, Item, Pull
 
 
 class Send(NamedTuple):
@@ -21,6 +21,20 @@ class SendCancel(NamedTuple):
 
     call: OutgoingCall
     reason: str
+
+
+class SendPull(NamedTuple):
+    """Ask the process that runs an async generator for more."""
+
+    call: OutgoingCall
+    pull: Pull
+
+
+class Deliver(NamedTuple):
+    """Wake whoever awaits the next item of a stream."""
+
+    call: OutgoingCall
+    item: Item
 
 
 class End(NamedTuple):
@@ -84,5 +98,16 @@ class AnswerAgain(NamedTuple):
 
 
 Action = (
-    Send | SendCancel | End | Warn | Start | Interrupt | Say | Answer | HandBack | AnswerAgain
+    Send
+    | SendCancel
+    | SendPull
+    | Deliver
+    | End 
+    | Warn
+    | Start
+    | Interrupt
+    | Say
+    | Answer
+    | HandBack
+    | AnswerAgain
 )

@@ -80,18 +80,21 @@ class IncomingCall:
     __slots__ = (
         "begun",
         "cancel_message",
+        "cancels",
         "context",
         "deadline",
         "delivery",
         "id",
         "interrupted",
         "nested",
+        "producing",
         "queue",
         "recalled",
         "request",
         "started",
         "state",
         "task",
+        "thrown",
     )
 
     def __init__(self, request: Request, queue: str, *, nested: bool = False) -> None:
@@ -106,6 +109,9 @@ class IncomingCall:
         # The shell's own. No rule looks at them.
         self.begun = False
         self.interrupted = False
+        self.cancels = 0
+        self.producing: Any = None
+        self.thrown: BaseException | None = None
         self.context: Any = None
         self.delivery: Any = None
         self.task: Any = None

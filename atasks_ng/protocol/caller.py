@@ -4,8 +4,8 @@ The caller's machine: every call that this process awaits, from the request to i
 Law: each (state, event) pair is listed in ``CALLER``. An envelope for a call that is in no table
 is late or a stranger's: it is counted and dropped.
 
-States: ``open`` (sent, nothing heard), ``cancelling`` (the caller was cancelled and waits for
-the callee to end), ``ended``.
+States: ``open`` (an answer is awaited), ``parked`` (a stream whose consumer is busy with an item),
+``cancelling`` (the caller was cancelled and waits for the callee to end), ``ended``.
 """
 
 from __future__ import annotations
@@ -14,26 +14,18 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from ..words.errors import DeadlineError, NoWorkerError
-from .actions import Action, End, Send, SendCancel, Warn
-from .envelopes import Envelope, Notice
+from ..words.errors import DeadlineError, NoWorkerError, WorkerLostError
+from .actions import Action, Deliver, End, Send, SendCancel, SendPull, Warn
+from .envelopes import Envelope, Item, Notice, Pull
+from .streams import AGAIN, Consumer
 from .timers import Timers
 
-OPEN, CANCELLING, ENDED = "open", "cancelling", "ended"
+OPEN, PARKED, CANCELLING, ENDED = "open", "parked", "cancelling", "ended"
 
 #: Events.
-REPLY, NOTICE, CANCEL, ABANDON, DEADLINE, RETURNED, RESEND, QUIET, RELINKED, LOST = (
-    "reply",
-    "notice",
-    "cancel",
-    "abandon",
-    "deadline",
-    "returned",
-    "resend",
-    "quiet",
-    "relinked",
-    "lost",
-)
+REPLY, NOTICE, CANCEL, ABANDON, DEADLINE = "reply", "notice", "cancel", "abandon", "deadline"
+RETURNED, RESEND, QUIET, RELINKED, LOST = "returned", "resend", "quiet", "relinked", "lost"
+ITEM, ASK, RESTARTED = "item", "ask", "restarted"
 
 #: (state, event) → (next state, steps). Steps are methods of ``Caller``, done in this order.
 CALLER: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
@@ -44,8 +36,23 @@ CALLER: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     (OPEN, DEADLINE): (ENDED, ("send_expiry", "end_expired")),
     (OPEN, RETURNED): (OPEN, ("try_later",)),
     (OPEN, RESEND): (OPEN, ("send",)),
-    (OPEN, RELINKED): (OPEN, ("send",)),
+    (OPEN, RELINKED): (OPEN, ("send_again",)),
+    (OPEN, QUIET): (OPEN, ()),
     (OPEN, LOST): (ENDED, ("end",)),
+    (OPEN, ITEM): (PARKED, ("deliver",)),
+    (OPEN, RESTARTED): (ENDED, ("send_cancel", "end_restarted")),
+    (PARKED, ASK): (OPEN, ("send_pull",)),
+    (PARKED, ITEM): (PARKED, ()),
+    (PARKED, REPLY): (ENDED, ("end",)),
+    (PARKED, NOTICE): (PARKED, ()),
+    (PARKED, ABANDON): (ENDED, ("send_cancel",)),
+    (PARKED, DEADLINE): (ENDED, ("send_expiry", "end_expired")),
+    (PARKED, RETURNED): (PARKED, ()),
+    (PARKED, RESEND): (PARKED, ()),
+    (PARKED, QUIET): (PARKED, ()),
+    (PARKED, RELINKED): (PARKED, ()),
+    (PARKED, LOST): (ENDED, ("end",)),
+    (PARKED, RESTARTED): (ENDED, ("send_cancel", "end_restarted")),
     (CANCELLING, REPLY): (ENDED, ("end",)),
     (CANCELLING, NOTICE): (CANCELLING, ("await_end",)),
     (CANCELLING, CANCEL): (CANCELLING, ("send_cancel",)),
@@ -57,6 +64,9 @@ CALLER: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     (CANCELLING, QUIET): (ENDED, ("end_cancelled",)),
     (CANCELLING, RELINKED): (CANCELLING, ("send_cancel",)),
     (CANCELLING, LOST): (ENDED, ("end_cancelled",)),
+    # An async generator that swallows the cancel and yields.
+    (CANCELLING, ITEM): (PARKED, ("deliver",)),
+    (CANCELLING, RESTARTED): (ENDED, ("send_cancel", "end_cancelled")),
 }
 
 
@@ -96,16 +106,20 @@ class OutgoingCall:
         state: State in the table.
         cancel_message: What the latest cancel said.
         unserved_since: When it was first returned because nobody serves its queue.
+        consumer: The receiving end, if the task is an async generator.
     """
 
     __slots__ = (
         "_warned",
         "back",
         "cancel_message",
+        "cancels",
+        "consumer",
         "deadline",
         "id",
         "message",
         "namespace",
+        "outcome",
         "queue",
         "quiet_at",
         "state",
@@ -134,12 +148,15 @@ class OutgoingCall:
         self.state = OPEN
         self.cancel_message: str | None = None
         self.unserved_since: float | None = None
+        self.consumer: Consumer | None = None
         self.quiet_at: float | None = None
         self._warned = False
         # The shell's own: what it sends again, what it wakes, and the context that came back. No
         # rule looks at them.
         self.back: Any = None
+        self.cancels = 0
         self.message: Any = None
+        self.outcome: Any = None
         self.waiter: Any = None
 
     def __repr__(self) -> str:
@@ -170,7 +187,13 @@ class Caller:
         call = self.calls.get(envelope.id)
         if call is None:
             return []
+        if type(envelope) is Item:
+            return self._receive_item(call, envelope, now)
         return self._happen(call, NOTICE if type(envelope) is Notice else REPLY, now, envelope)
+
+    def ask(self, call: OutgoingCall, pull: Pull, now: float) -> list[Action]:
+        """The consumer of a stream wants the next item, or has something to send in."""
+        return self._happen(call, ASK, now, pull)
 
     def cancel(self, call: OutgoingCall, message: str | None, now: float) -> list[Action]:
         """The task that awaits the call was cancelled."""
@@ -212,6 +235,14 @@ class Caller:
         """Return when to call :meth:`tick`, or ``None``."""
         return self._timers.next()
 
+    def _receive_item(self, call: OutgoingCall, item: Item, now: float) -> list[Action]:
+        consumer = call.consumer
+        if consumer is None:
+            return []
+        if consumer.is_of_another_run(item):
+            return self._happen(call, RESTARTED, now)
+        return self._happen(call, ITEM, now, item) if consumer.accept(item) else []
+
     def _for_all(self, event: str, now: float, data: Any = None) -> list[Action]:
         actions: list[Action] = []
         for call in list(self.calls.values()):
@@ -232,6 +263,20 @@ class Caller:
 
     def _send(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(Send(call))
+
+    def _send_again(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
+        if call.consumer is None or not call.consumer.received:
+            actions.append(Send(call))
+        else:
+            actions.append(SendPull(call, call.consumer.pull(call.id, AGAIN)))
+            if call.consumer.last_pull is not None:
+                actions.append(SendPull(call, call.consumer.last_pull))
+
+    def _send_pull(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
+        actions.append(SendPull(call, data))
+
+    def _deliver(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
+        actions.append(Deliver(call, data))
 
     def _send_cancel(
         self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
@@ -275,6 +320,11 @@ class Caller:
         self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
     ) -> None:
         actions.append(End(call, DeadlineError(call.task, call.timeout or 0.0)))
+
+    def _end_restarted(
+        self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        actions.append(End(call, WorkerLostError(call.task, 1)))
 
     def _end_cancelled(
         self, call: OutgoingCall, now: float, data: Any, actions: list[Action]

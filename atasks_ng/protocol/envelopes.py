@@ -15,6 +15,8 @@ refusal    worker → caller     the library could not perform the call, and why
 notice     worker → caller     the call is being cancelled, or is still running
 cancel     caller → worker     cancel this call
 cancelled  worker → caller     the call was cancelled before it started
+item       worker → caller     the async generator yielded this
+pull       caller → worker     go on with the async generator
 =========  ==================  ==========================================================
 """
 
@@ -29,7 +31,20 @@ from ..words.errors import BadMessageError, IncompatibleError
 
 VERSION = 1
 
-_REQUEST, _VALUE, _FAILURE, _REFUSAL, _NOTICE, _CANCEL, _CANCELLED = range(1, 8)
+(
+    _REQUEST,
+    _VALUE,
+    _FAILURE,
+    _REFUSAL,
+    _NOTICE,
+    _CANCEL,
+    _CANCELLED,
+    _ITEM,
+    _PULL,
+) = range(1, 10)
+
+#: Context variables that travel: name → encoded value.
+Baggage = dict[str, bytes]
 
 #: What a notice says.
 CANCELLING, ALIVE = "cancelling", "alive"
@@ -47,6 +62,8 @@ class Request(NamedTuple):
         depth: How many calls stand above this one.
         parent: Identity of the call that awaits it, or ``None``.
         root: Identity of the outermost call.
+        credit: How many items of a stream may be sent unasked; 0 for a task that is none.
+        context: Context variables of the caller, or ``None``.
         payload: The arguments: an encoded ``(args, kwargs)``.
     """
 
@@ -57,20 +74,34 @@ class Request(NamedTuple):
     depth: int
     parent: str | None
     root: str
+    credit: int
+    context: Baggage | None
     payload: bytes
 
 
 class Value(NamedTuple):
-    """The task returned; the payload is its encoded value."""
+    """
+    The task returned.
+
+    Attributes:
+        id: Identity of the call.
+        uncancelled: How many cancels of the caller the body took back by ``Task.uncancel()``.
+        context: Context variables that the body changed, or ``None``.
+        payload: The encoded value.
+    """
 
     id: str
+    uncancelled: int
+    context: Baggage | None
     payload: bytes
 
 
 class Failure(NamedTuple):
-    """The task raised; the payload is the encoded record of the exception."""
+    """The task raised; the payload is the encoded record of the exception. Else as a value."""
 
     id: str
+    uncancelled: int
+    context: Baggage | None
     payload: bytes
 
 
@@ -126,7 +157,51 @@ class Cancelled(NamedTuple):
     message: str | None
 
 
-Envelope = Request | Value | Failure | Refusal | Notice | Cancel | Cancelled
+class Item(NamedTuple):
+    """
+    The async generator yielded.
+
+    Attributes:
+        id: Identity of the call.
+        run: Identity of this run of the generator.
+        number: Counts the items of the run from 1.
+        origin: Address of the process that runs it.
+        context: Context variables that the body changed, or ``None``.
+        payload: The encoded item.
+    """
+
+    id: str
+    run: str
+    number: int
+    origin: str
+    context: Baggage | None
+    payload: bytes
+
+
+class Pull(NamedTuple):
+    """
+    Go on with an async generator.
+
+    Attributes:
+        id: Identity of the call.
+        verb: One of :data:`~atasks_ng.protocol.streams.VERBS`.
+        turn: Counts what was sent or thrown in, from 1, so that it happens once; else 0.
+        seen: How many items have arrived.
+        limit: Number of the last item that may be sent unasked.
+        context: Context variables of the consumer, or ``None``.
+        payload: The encoded value to send in, or the record of the exception to throw in.
+    """
+
+    id: str
+    verb: str
+    turn: int
+    seen: int
+    limit: int
+    context: Baggage | None
+    payload: bytes
+
+
+Envelope = Request | Value | Failure | Refusal | Notice | Cancel | Cancelled | Item | Pull
 
 _KINDS: dict[type, int] = {
     Request: _REQUEST,
@@ -136,6 +211,8 @@ _KINDS: dict[type, int] = {
     Notice: _NOTICE,
     Cancel: _CANCEL,
     Cancelled: _CANCELLED,
+    Item: _ITEM,
+    Pull: _PULL,
 }
 
 _pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True).pack
@@ -186,15 +263,19 @@ def _read(cls: Any, *kinds: tuple[type, ...]) -> Callable[[list[Any]], Envelope]
 
 
 _TEXT, _BYTES, _INT, _NONE = (str,), (bytes,), (int,), type(None)
+_MAYBE_TEXT, _BAGGAGE = (str, _NONE), (dict, _NONE)
 
 _READERS: dict[int, Callable[[list[Any]], Envelope]] = {
     _REQUEST: _read(
-        Request, _TEXT, _TEXT, _TEXT, (int, _NONE), _INT, (str, _NONE), _TEXT, _BYTES
+        Request,
+        *(_TEXT, _TEXT, _TEXT, (int, _NONE), _INT, _MAYBE_TEXT, _TEXT, _INT, _BAGGAGE, _BYTES),
     ),
-    _VALUE: _read(Value, _TEXT, _BYTES),
-    _FAILURE: _read(Failure, _TEXT, _BYTES),
+    _VALUE: _read(Value, _TEXT, _INT, _BAGGAGE, _BYTES),
+    _FAILURE: _read(Failure, _TEXT, _INT, _BAGGAGE, _BYTES),
     _REFUSAL: _read(Refusal, _TEXT, _TEXT, (list,)),
     _NOTICE: _read(Notice, _TEXT, _TEXT, _TEXT),
-    _CANCEL: _read(Cancel, _TEXT, _TEXT, (str, _NONE)),
-    _CANCELLED: _read(Cancelled, _TEXT, (str, _NONE)),
+    _CANCEL: _read(Cancel, _TEXT, _TEXT, _MAYBE_TEXT),
+    _CANCELLED: _read(Cancelled, _TEXT, _MAYBE_TEXT),
+    _ITEM: _read(Item, _TEXT, _TEXT, _INT, _TEXT, _BAGGAGE, _BYTES),
+    _PULL: _read(Pull, _TEXT, _TEXT, _INT, _INT, _INT, _BAGGAGE, _BYTES),
 }

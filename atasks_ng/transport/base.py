@@ -103,7 +103,7 @@ class Delivery:
         """Send the last envelope to the caller, or none, and settle the request."""
         raise NotImplementedError
 
-    def say(self, envelope: bytes) -> None:
+    def say(self, envelope: bytes, context: Context | None = None) -> None:
         """Send an envelope to the caller; the call goes on."""
         raise NotImplementedError
 
@@ -145,6 +145,8 @@ class Transport:
 
     def __init__(self, namespace: str = "default") -> None:
         self.namespace = namespace
+        #: Where other processes reach this one; ``None`` where they cannot, and streams cannot work.
+        self.address: str | None = None
         self.callback: Callback | None = None
         self.receiver: Receiver | None = None
         self._exchanges: dict[str, asyncio.Task[None]] = {}
@@ -271,7 +273,7 @@ class _Exchange(Delivery):
         if not self.answer.done():
             self.answer.set_result(answer or b"")
 
-    def say(self, envelope: bytes) -> None:
+    def say(self, envelope: bytes, context: Context | None = None) -> None:
         """Notices have no way back, and nothing depends on them."""
 
     def hand_back(self) -> None:

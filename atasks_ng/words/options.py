@@ -16,7 +16,7 @@ EXECUTORS = ("loop", "thread")
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,100}\Z")
 
 # What may be changed from call to call; the rest says what the task is.
-_PER_CALL = ("queue", "timeout")
+_PER_CALL = ("queue", "timeout", "window")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,11 +29,14 @@ class TaskOptions:
         timeout: Longest time in seconds from the call to its end; ``None`` sets no limit.
         executor: ``"loop"``, ``"thread"``, or ``None``: the loop for what is awaitable, a thread
             for a plain function.
+        window: For an async generator: how many items it may be ahead of its consumer. 1: it moves
+            when the consumer asks, as a local one does.
     """
 
     queue: str = "default"
     timeout: float | None = None
     executor: str | None = None
+    window: int = 1
 
     def __post_init__(self) -> None:
         check_name("queue", self.queue)
@@ -42,6 +45,9 @@ class TaskOptions:
             raise OptionError(
                 f"executor={self.executor!r} does not exist: use one of {', '.join(EXECUTORS)}"
             )
+
+        if type(self.window) is not int or not 1 <= self.window <= 65535:
+            raise OptionError(f"window={self.window!r}: give a whole number from 1 to 65535")
 
     @classmethod
     def make(cls, options: dict[str, Any]) -> TaskOptions:

@@ -111,5 +111,3 @@ def _scalar(parts: list[Any]) -> Any:
 
 
 COMPOSITES: dict[int, Callable[[list[Any]], Any]] = {wire.ARRAY: _array, wire.SCALAR: _scalar}
-#: Marks of forms that hold a buffer, which is no value of its own.
-BUFFERED = (_ARRAY, _SCALAR)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ...words.errors import DecodeError, EncodeError
-from .. import annotations, classes
+from .. import classes
+from ..annotations import find_class, find_name
 from ..records import recipe_for, type_name
 from . import arrays, containers, scalars, times, wire
 from .wire import Form, Mark
@@ -26,7 +27,7 @@ def find_form(obj: Any) -> Form:
     if form is not None:
         return form
     cls = type(obj)
-    if annotations.find_class(cls):
+    if find_class(cls):
         return forms[cls](obj)
     raise EncodeError(_why_unknown(cls))
 
@@ -48,7 +49,7 @@ def _object(parts: list[Any]) -> Any:
     if type(name) is not str:
         raise DecodeError("an object whose class is not named by a string")
     recipe = classes.recipes.get(name)
-    if recipe is None and annotations.find_name(name):
+    if recipe is None and find_name(name):
         recipe = classes.recipes.get(name)
     if recipe is None:
         raise DecodeError(

@@ -13,7 +13,7 @@ from ...words.errors import DecodeError, EncodeError
 from . import wire
 from .wire import Form, ext
 
-_UTC = datetime.timezone.utc
+_UTC = datetime.UTC
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
 _date = struct.Struct(">HBB")
@@ -98,7 +98,9 @@ def _timezone_form(value: datetime.timezone) -> Form:
     # The only view of whether a name was given is what pickle is told.
     offset, *name = value.__getinitargs__()  # type: ignore[attr-defined]  # not in typeshed
     data = _offset.pack(offset // _MICROSECOND)
-    return ext(wire.TIMEZONE, data + b"=" + name[0].encode("utf-8", "surrogatepass") if name else data)
+    return ext(
+        wire.TIMEZONE, data + b"=" + name[0].encode("utf-8", "surrogatepass") if name else data
+    )
 
 
 def _timezone(data: bytes) -> datetime.timezone:

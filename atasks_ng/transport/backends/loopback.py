@@ -36,6 +36,7 @@ class LoopbackTransport(Transport):
     ) -> None:
         super().__init__(namespace)
         self.url = url
+        self.address = f"loopback-{id(self)}"
         self.max_suspended = max_suspended
         self._hub: _Hub | None = None
 
@@ -129,8 +130,8 @@ class _Hub:
                 self._tell(consumer.transport, message.body)
         elif message.kind == PROCESS:
             for transport in self.transports:
-                if str(id(transport)) == message.target:
-                    self._tell(transport, message.body)
+                if transport.address == message.target:
+                    self._tell(transport, message.body, message.context)
 
     def consume(self, transport: LoopbackTransport, queue: str, window: int) -> None:
         for nested in (False, True):
@@ -265,8 +266,8 @@ class _LoopbackDelivery(Delivery):
         if self._settle() and answer is not None:
             self._hub.answer(self.sender, answer, context)
 
-    def say(self, envelope: bytes) -> None:
-        self._hub.answer(self.sender, envelope, None)
+    def say(self, envelope: bytes, context: Context | None = None) -> None:
+        self._hub.answer(self.sender, envelope, context)
 
     def hand_back(self) -> None:
         if self._settle():

@@ -63,6 +63,7 @@ class Session:
         self._connections: list[AbstractConnection] = []
         self._windows_lock = asyncio.Lock()
         self._bound: set[str] = set()
+        self._inbox_tag = "inbox"
         self._watchers: list[asyncio.Future[Any]] = []
 
     # -- opening and closing -------------------------------------------------------------------
@@ -101,7 +102,9 @@ class Session:
         self.lane = PlainLane(out, self._settings.request_timeout)
         await self._declare()
         await self._inbox.basic_qos(prefetch_count=_INBOX_PREFETCH)
-        await self._inbox.basic_consume(self.address, self._take_envelope)
+        await self._inbox.basic_consume(
+            self.address, self._take_envelope, consumer_tag=self._inbox_tag
+        )
 
     async def _dial(self, role: str) -> AbstractConnection:
         connection = aiormq.Connection(self._settings.dial_url(role))
@@ -130,6 +133,8 @@ class Session:
             watcher.cancel()
         if forget_inbox and not self.lost.done():
             try:
+                # Deleting a queue that is consumed would look like a fault of the broker.
+                await self._inbox.basic_cancel(self._inbox_tag, timeout=1.0)
                 await self._inbox.queue_delete(self.address, timeout=1.0)
             except (aiormq.exceptions.AMQPError, OSError, RuntimeError, TimeoutError):
                 logger.debug("%s expires by itself", self.address)

@@ -76,16 +76,12 @@ class AMQPTransport(Transport):
         super().__init__(namespace)
         self._names = Names(f"{prefix}.{namespace}")
         self._identity = new_id()
+        self.address = self._names.inbox(self._identity)
         self._session: Session | None = None
         self._windows: dict[str, list[Window]] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._adjuster: asyncio.Task[None] | None = None
         self._adjust = asyncio.Event()
-
-    @property
-    def address(self) -> str:
-        """Where replies to this process go."""
-        return self._names.inbox(self._identity)
 
     # -- connecting ----------------------------------------------------------------------------
 
@@ -323,7 +319,7 @@ class _AMQPDelivery(Delivery):
         parcel.on_sent = self._answered
         self._transport.publish(parcel)
 
-    def say(self, envelope: bytes) -> None:
+    def say(self, envelope: bytes, context: Context | None = None) -> None:
         if self._reply_to:
             parcel = self._transport.reply_parcel(self._reply_to, self.id or "", envelope)
             self._transport.publish(parcel)

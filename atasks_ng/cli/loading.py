@@ -1,0 +1,98 @@
+"""Modules and files that define tasks."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from types import ModuleType
+
+from ..places.namespaces import Namespace, namespaces
+from .errors import CommandError
+
+logger = logging.getLogger("atasks_ng.cli")
+
+
+def load_all(names: Iterable[str]) -> list[ModuleType]:
+    """
+    Import modules, the current folder first on the path.
+
+    Args:
+        names: Names of modules, or paths of ``.py`` files. A file becomes the module that its
+            name says, as it is for a program that imports it: tasks have the same names on
+            both sides.
+
+    Raises:
+        CommandError: One cannot be imported; the traceback is logged at debug level.
+    """
+    if "" not in sys.path[:1]:
+        sys.path.insert(0, "")
+    return [_load(name) for name in names]
+
+
+def with_tasks() -> list[Namespace]:
+    """Return the namespaces in which tasks are defined; that named ``default`` if there are none."""
+    return [place for place in namespaces if len(place.registry)] or [namespaces.get("default")]
+
+
+def _load(name: str) -> ModuleType:
+    try:
+        return _load_file(name) if _is_path(name) else importlib.import_module(name)
+    except CommandError:
+        raise
+    except (Exception, SystemExit) as exc:
+        logger.debug("importing %r failed", name, exc_info=True)
+        raise CommandError(f"cannot import {name!r}: {_describe(exc)}") from exc
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".py") or os.sep in name
+
+
+def _load_file(path: str) -> ModuleType:
+    if not os.path.isfile(path):
+        raise CommandError(f"there is no file {path!r}")
+    name = os.path.splitext(os.path.basename(path))[0]
+    known = sys.modules.get(name)
+    if known is not None:
+        return _same_file(known, name, path)
+    # As for a script: modules beside it can be imported.
+    sys.path.insert(1, os.path.dirname(os.path.abspath(path)))
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise CommandError(f"{path!r} is no Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _same_file(known: ModuleType, name: str, path: str) -> ModuleType:
+    file = getattr(known, "__file__", None)
+    if file is not None and os.path.exists(file) and os.path.samefile(file, path):
+        return known
+    raise CommandError(
+        f"the file {path!r} would be the module {name!r}, which is {file or 'built in'}: "
+        "give the file another name"
+    )
+
+
+def _describe(exc: BaseException) -> str:
+    """Return the error in one line, with the place in the user's code that raised it."""
+    text = " ".join(traceback.format_exception_only(exc)[-1].split())
+    if isinstance(exc, SyntaxError):
+        return f"{text} ({exc.filename}, line {exc.lineno})"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(exc.__traceback__)
+        if frame.filename != __file__ and "importlib" not in frame.filename
+    ]
+    return f"{text} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else text

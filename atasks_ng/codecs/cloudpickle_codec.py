@@ -1,0 +1,89 @@
+"""A codec for functions and classes as well, between ends that trust each other."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import Any
+
+from ..words.errors import DecodeError, EncodeError, IncompatibleError
+from .base import Codec
+from .paths import locate
+from .records import type_name
+
+# Bytecode travels, and its meaning changes with each minor version.
+_VERSION = bytes(sys.version_info[:2])
+
+
+class CloudpickleCodec(Codec):
+    """
+    Values as cloudpickles: lambdas, closures and classes travel, too, by value.
+
+    Both ends must run the same minor version of Python: it leads each message and is compared.
+    The package ``cloudpickle`` is imported at the first use.
+
+    .. warning::
+       Decoding a pickle runs code of the sender's choosing. Whoever can put a message into a
+       queue of this namespace can do anything on its workers, and whoever can write a reply
+       anything on its callers. Use it only where everyone who can reach the broker may do that.
+
+    Args:
+        namespace: Where to install it.
+    """
+
+    def encode(self, obj: Any) -> bytes:
+        """
+        Return the version of Python, then the cloudpickle of a value.
+
+        Raises:
+            EncodeError: Some part of it cannot be pickled; the sentence tells where it sits. Or
+                the package ``cloudpickle`` is not installed.
+        """
+        try:
+            return _VERSION + _dumps(obj)
+        except EncodeError:
+            raise
+        except Exception as exc:
+            path, part = locate(obj, _is_encodable, has_parts=lambda part: True)
+            raise EncodeError(
+                f"{path}: a value of type {type_name(type(part))} cannot be pickled ({exc}): "
+                "pass data instead"
+            ) from exc
+
+    def decode(self, content: bytes) -> Any:
+        """
+        Return the value of a cloudpickle, and run the code in it.
+
+        Raises:
+            IncompatibleError: It was made by another minor version of Python.
+            DecodeError: It is no cloudpickle, or names what does not exist here.
+        """
+        if len(content) < len(_VERSION):
+            raise DecodeError("these bytes are too few for a cloudpickle")
+        version = bytes(content[: len(_VERSION)])
+        if version != _VERSION:
+            raise IncompatibleError("Python version", _dotted(version), _dotted(_VERSION))
+        try:
+            return pickle.loads(memoryview(content)[len(_VERSION) :])
+        except Exception as exc:
+            raise DecodeError(f"these bytes cannot be unpickled: {exc!r}") from exc
+
+
+def _dumps(obj: Any) -> bytes:
+    try:
+        import cloudpickle  # type: ignore[import-untyped]  # it ships no types
+    except ImportError as exc:
+        raise EncodeError("CloudpickleCodec needs a package: pip install cloudpickle") from exc
+    return cloudpickle.dumps(obj)  # type: ignore[no-any-return]
+
+
+def _is_encodable(part: Any) -> bool:
+    try:
+        _dumps(part)
+    except Exception:
+        return False
+    return True
+
+
+def _dotted(version: bytes) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,119 @@
+"""
+What msgpack would silently take for something else.
+
+It writes ``bytearray`` and ``memoryview`` as if they were ``bytes``, without asking. Here they
+are looked for; the first gets its own form, and the second is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]  # it ships no types
+from msgpack import ExtType
+
+from ...words.errors import EncodeError
+from . import wire
+from .table import find_form, forms
+
+# Exact types that msgpack carries as they are (or, for a large int, asks about).
+_NATIVE = frozenset({type(None), bool, int, float, str, bytes, ExtType, msgpack.Timestamp})
+
+# Composites with a buffer among their parts, which is not a value of its own.
+_BUFFERED = (wire.ARRAY, wire.SCALAR)
+
+
+_BUFFERS = frozenset({bytearray, memoryview})
+_SEQUENCES = frozenset({list, tuple, set, frozenset})
+
+
+def has_buffers(value: Any) -> bool:
+    """
+    Tell whether a value holds a ``bytearray`` or a ``memoryview`` anywhere.
+
+    It goes down level by level rather than item by item: that takes a step of the interpreter
+    for each kind of value on a level, not for each value.
+
+    Args:
+        value: A value that was encoded, hence without cycles.
+    """
+    level = [value]
+    while True:
+        kinds = set(map(type, level))
+        if not kinds.isdisjoint(_BUFFERS):
+            return True
+        kinds -= _NATIVE
+        if not kinds:
+            return False
+        below: list[Any] = []
+        for cls in kinds:
+            below += _parts_of_all(cls, [each for each in level if type(each) is cls])
+        level = below
+
+
+def _parts_of_all(cls: type, values: list[Any]) -> Iterable[Any]:
+    if cls in _SEQUENCES:
+        return chain.from_iterable(values)
+    if cls is dict:
+        return chain(chain.from_iterable(values), chain.from_iterable(map(dict.values, values)))
+    return chain.from_iterable(map(_parts, values))
+
+
+def _parts(value: Any) -> list[Any]:
+    form = _form_of(value)
+    return form if _is_composite(form) else []
+
+
+def _form_of(value: Any) -> Any:
+    make = forms.get(type(value))
+    return find_form(value) if make is None else make(value)
+
+
+def _is_composite(form: Any) -> bool:
+    return type(form) is list and form[0].code not in _BUFFERED
+
+
+class Lowering:
+    """
+    A walk that turns a value into what msgpack carries exactly.
+
+    Attributes:
+        has_composites: Whether a value was met that needs a mark.
+    """
+
+    def __init__(self) -> None:
+        self.has_composites = False
+
+    def lower(self, value: Any) -> Any:
+        """
+        Return a value with every buffer replaced by its form.
+
+        Raises:
+            EncodeError: Some part of it has no form.
+        """
+        cls = type(value)
+        if cls in _NATIVE:
+            return value
+        if cls is list:
+            return self._lower_all(value)
+        if cls is dict:
+            return self._lower_dict(value)
+        if cls is memoryview:
+            raise EncodeError("a memoryview cannot be encoded: pass bytes(...) of it")
+        form = _form_of(value)
+        if type(form) is list:
+            self.has_composites = True
+            return self._lower_all(form) if _is_composite(form) else form
+        return form
+
+    def _lower_all(self, values: list[Any]) -> list[Any]:
+        # map() adds no frame: each level of nesting may cost only one of the interpreter's.
+        return list(map(self.lower, values))
+
+    def _lower_dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        # A form is a list, which cannot be a key: keys are left to the packer.
+        if has_buffers(list(value)):
+            raise EncodeError("a key that holds a bytearray or memoryview cannot be encoded")
+        return dict(zip(value, map(self.lower, value.values()), strict=True))

@@ -1,0 +1,83 @@
+"""A codec for anything that pickle takes, between ends that trust each other."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from ..words.errors import DecodeError, EncodeError
+from .base import Codec
+from .paths import locate
+from .records import type_name
+
+
+class PickleCodec(Codec):
+    """
+    Values as pickles.
+
+    .. warning::
+       Decoding a pickle runs code of the sender's choosing. Whoever can put a message into a
+       queue of this namespace can do anything on its workers, and whoever can write a reply
+       anything on its callers. Use it only where everyone who can reach the broker may do that.
+
+    Args:
+        namespace: Where to install it.
+        protocol: As for :func:`pickle.dumps`; ``None`` is the default of this Python.
+        fix_imports: As for :func:`pickle.dumps` and :func:`pickle.loads`.
+        encoding: As for :func:`pickle.loads`.
+        errors: As for :func:`pickle.loads`.
+    """
+
+    def __init__(
+        self,
+        namespace: str = "default",
+        protocol: int | None = None,
+        fix_imports: bool = True,
+        encoding: str = "ASCII",
+        errors: str = "strict",
+    ) -> None:
+        super().__init__(namespace)
+        self.protocol = protocol
+        self.fix_imports = fix_imports
+        self.encoding = encoding
+        self.errors = errors
+
+    def encode(self, obj: Any) -> bytes:
+        """
+        Return the pickle of a value.
+
+        Raises:
+            EncodeError: Some part of it cannot be pickled; the sentence tells where it sits.
+        """
+        try:
+            return self._dumps(obj)
+        except Exception as exc:
+            path, part = locate(obj, self._is_encodable, has_parts=lambda part: True)
+            raise EncodeError(
+                f"{path}: a value of type {type_name(type(part))} cannot be pickled ({exc}): "
+                "pass data instead, or use CloudpickleCodec"
+            ) from exc
+
+    def decode(self, content: bytes) -> Any:
+        """
+        Return the value of a pickle, and run the code in it.
+
+        Raises:
+            DecodeError: It is no pickle, or names what does not exist here.
+        """
+        try:
+            return pickle.loads(
+                content, fix_imports=self.fix_imports, encoding=self.encoding, errors=self.errors
+            )
+        except Exception as exc:
+            raise DecodeError(f"these bytes cannot be unpickled: {exc!r}") from exc
+
+    def _dumps(self, obj: Any) -> bytes:
+        return pickle.dumps(obj, protocol=self.protocol, fix_imports=self.fix_imports)
+
+    def _is_encodable(self, part: Any) -> bool:
+        try:
+            self._dumps(part)
+        except Exception:
+            return False
+        return True

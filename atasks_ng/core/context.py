@@ -1,0 +1,118 @@
+"""
+Context variables across calls.
+
+Within a process a call shares the context of its caller, every variable of it. Over a network those
+variables travel that :func:`propagate` names, to the callee and its callees, and back with the answer;
+and the W3C trace context does, in a process that has loaded OpenTelemetry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextvars import Context, ContextVar
+from typing import Any
+
+from ..codecs.base import Codec
+from ..places.current import OWN
+from ..protocol.envelopes import Baggage
+from ..words.errors import OptionError
+
+_MISSING: Any = object()
+
+_propagated: dict[str, ContextVar[Any]] = {}
+
+# Not a name that a context variable is likely to have.
+_TRACE = "w3c "
+
+
+def propagate(*variables: ContextVar[Any]) -> None:
+    """
+    Let context variables travel with calls over a network.
+
+    Call it on both sides, in the module that makes the variables. A variable travels when it has
+    a value; what the callee sets comes back with its answer.
+
+    Args:
+        variables: The variables; their names must differ.
+
+    Raises:
+        OptionError: Two different variables have one name.
+    """
+    for variable in variables:
+        if _propagated.setdefault(variable.name, variable) is not variable:
+            raise OptionError(
+                f"another context variable named {variable.name!r} is propagated already: "
+                "rename one of them"
+            )
+
+
+def is_needed() -> bool:
+    """Return True if anything is to travel; the test that most calls stop at."""
+    return bool(_propagated) or "opentelemetry.trace" in sys.modules
+
+
+async def pack(codec: Codec, before: dict[str, Any] | None = None) -> Baggage | None:
+    """
+    Return the propagated variables of this context, encoded.
+
+    Args:
+        codec: The codec of the call.
+        before: Values that the other side knows; what has not changed since does not travel.
+    """
+    baggage: Baggage = {}
+    for name, variable in _propagated.items():
+        value = variable.get(_MISSING)
+        if value is _MISSING or (before is not None and before.get(name, _MISSING) is value):
+            continue
+        data = codec.encode(value)
+        baggage[name] = data if isinstance(data, bytes) else await data
+    if before is None and "opentelemetry.trace" in sys.modules:
+        _inject_trace(baggage)
+    return baggage or None
+
+
+async def unpack(codec: Codec, baggage: Baggage | None) -> dict[str, Any]:
+    """Set the variables that came with an envelope; return name and value of each."""
+    found: dict[str, Any] = {}
+    for name, data in (baggage or {}).items():
+        variable = _propagated.get(name)
+        if variable is None:
+            continue
+        value = codec.decode(data)
+        if asyncio.iscoroutine(value) or asyncio.isfuture(value):
+            value = await value
+        variable.set(value)
+        found[name] = value
+    if baggage and "opentelemetry.trace" in sys.modules:
+        _extract_trace(baggage)
+    return found
+
+
+def absorb(before: Context, after: Context) -> None:
+    """Set what was set in a copy of this context since the copy was made."""
+    for variable, value in after.items():
+        if variable not in OWN and before.get(variable, _MISSING) is not value:
+            variable.set(value)
+
+
+def _inject_trace(baggage: Baggage) -> None:
+    from opentelemetry import propagate as w3c
+
+    carrier: dict[str, str] = {}
+    w3c.inject(carrier)
+    for name, value in carrier.items():
+        baggage[_TRACE + name] = value.encode()
+
+
+def _extract_trace(baggage: Baggage) -> None:
+    from opentelemetry import context, propagate
+
+    size = len(_TRACE)
+    carrier = {
+        name[size:]: value.decode("ascii", "replace")
+        for name, value in baggage.items()
+        if name.startswith(_TRACE)
+    }
+    if carrier:
+        context.attach(propagate.extract(carrier))
