@@ -17,18 +17,23 @@ from ._version import __version__
 from .core.connecting import Connection, connect
 from .core.context import propagate
 from .core.deadlines import timeout
+from .core.running import run
 from .places.current import Call, current_call
 from .tasks import atask
 from .words import errors
+from .worker.serving import Worker, serve
 
 __all__ = [
     "Call",
     "Connection",
+    "Worker",
     "__version__",
     "atask",
     "connect",
     "current_call",
     "errors",
     "propagate",
+    "run",
+    "serve",
     "timeout",
 ]

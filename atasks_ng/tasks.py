@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from .codecs.annotations import announce
 from .core.functions import AnyFunction, checker_of, kind_of, looking_like, name_of
 from .places.namespaces import namespaces
 from .places.registry import STREAM, Task
@@ -129,6 +130,7 @@ def _make(function: Any, name: str | None, namespace: str, options: TaskOptions)
     kind = kind_of(function, options.executor)
     task = Task(name or name_of(function), namespace, function, kind, options)
     namespaces.get(namespace).registry.register(task)
+    announce(function)
     return _stub(task, options)
 
 

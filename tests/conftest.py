@@ -9,9 +9,8 @@ mark: ``pytest.param("amqp", marks=pytest.mark.amqp)``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Protocol
 
 import pytest
 
@@ -49,15 +48,14 @@ def amqp_url() -> Iterator[str]:
         yield broker.url
 
 
-class StartBroker(Protocol):
-    """Starts a broker for this test alone, with lines of rabbitmq.conf if it needs any."""
-
-    def __call__(self, config: Mapping[str, object] | None = None) -> PrivateBroker: ...
-
-
 @pytest.fixture
-def private_broker() -> Iterator[StartBroker]:
-    """Start brokers that the test may kill, stop, restart or freeze; they end with it."""
+def private_broker() -> Iterator[Callable[..., PrivateBroker]]:
+    """
+    Start brokers that the test may kill, stop, restart or freeze; they end with it.
+
+    ``private_broker()`` returns a running one, ``private_broker({"consumer_timeout": 5000})`` one
+    with these lines in its rabbitmq.conf.
+    """
     _need_server()
     with ExitStack() as brokers:
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from atasks_ng.testing.broker import PrivateBroker, free_port
 if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel
 
-    from .conftest import StartBroker
+StartBroker = Callable[..., PrivateBroker]
 
 
 @asynccontextmanager

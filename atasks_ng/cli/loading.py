@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 
 from ..places.namespaces import Namespace, namespaces
@@ -35,13 +36,13 @@ def load_all(names: Iterable[str]) -> list[ModuleType]:
 
 
 def with_tasks() -> list[Namespace]:
-    """Return the namespaces in which tasks are defined; that named ``default`` if there are none."""
+    """Return the namespaces in which tasks are defined, or ``default`` if there are none."""
     return [place for place in namespaces if len(place.registry)] or [namespaces.get("default")]
 
 
 def _load(name: str) -> ModuleType:
     try:
-        return _load_file(name) if _is_path(name) else importlib.import_module(name)
+        return _load_file(Path(name)) if _is_path(name) else importlib.import_module(name)
     except CommandError:
         raise
     except (Exception, SystemExit) as exc:
@@ -53,18 +54,18 @@ def _is_path(name: str) -> bool:
     return name.endswith(".py") or os.sep in name
 
 
-def _load_file(path: str) -> ModuleType:
-    if not os.path.isfile(path):
-        raise CommandError(f"there is no file {path!r}")
-    name = os.path.splitext(os.path.basename(path))[0]
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise CommandError(f"there is no file {str(path)!r}")
+    name = path.stem
     known = sys.modules.get(name)
     if known is not None:
         return _same_file(known, name, path)
     # As for a script: modules beside it can be imported.
-    sys.path.insert(1, os.path.dirname(os.path.abspath(path)))
+    sys.path.insert(1, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise CommandError(f"{path!r} is no Python file: its name must end in .py")
+        raise CommandError(f"{str(path)!r} is no Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -75,12 +76,12 @@ def _load_file(path: str) -> ModuleType:
     return module
 
 
-def _same_file(known: ModuleType, name: str, path: str) -> ModuleType:
+def _same_file(known: ModuleType, name: str, path: Path) -> ModuleType:
     file = getattr(known, "__file__", None)
-    if file is not None and os.path.exists(file) and os.path.samefile(file, path):
+    if file is not None and Path(file).exists() and path.samefile(file):
         return known
     raise CommandError(
-        f"the file {path!r} would be the module {name!r}, which is {file or 'built in'}: "
+        f"the file {str(path)!r} would be the module {name!r}, which is {file or 'built in'}: "
         "give the file another name"
     )
 

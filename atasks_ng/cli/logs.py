@@ -17,6 +17,7 @@ _FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 def configure(level: str) -> None:
     """Write everything from a level on, unless the process has log handlers already."""
     logging.basicConfig(level=level.upper(), format=_FORMAT)
+    _quieten_client(logging.getLevelName(level.upper()))
 
 
 def configure_loggers(names: Iterable[str], verbosity: int) -> None:
@@ -29,8 +30,15 @@ def configure_loggers(names: Iterable[str], verbosity: int) -> None:
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(_FORMAT))
+    _quieten_client(_VERBOSITY[verbosity])
     for name in names:
         logger = logging.getLogger(name)
         logger.setLevel(_VERBOSITY[verbosity])
         logger.propagate = False
         logger.handlers[:] = [handler]
+
+
+def _quieten_client(level: int) -> None:
+    # It reports each failed try as an error; the transport says the same, once, with the reason.
+    if level > logging.DEBUG:
+        logging.getLogger("aiormq").setLevel(logging.CRITICAL)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ..places.namespaces import namespaces
 from ..words.errors import ConnectionLostError
@@ -39,7 +41,7 @@ async def perform_until_stopped(worker: Worker, *, owns_process: bool) -> int:
     Raises:
         BadURLError, OptionError: The URL or an option cannot be used.
     """
-    stop = _Stop(worker.grace if owns_process else None)
+    stop = _Stop(worker.grace, owns_process=owns_process)
     lifeline = Lifeline.from_environment()
     with StopSignals(stop.by_signal):
         watch = asyncio.create_task(stop.with_supervisor(lifeline)) if lifeline else None
@@ -67,16 +69,79 @@ async def perform_until_stopped(worker: Worker, *, owns_process: bool) -> int:
 class _Stop:
     """The wish to stop, and leaving late if it is not fulfilled."""
 
-    def __init__(self, grace: float | None) -> None:
-        self._event = asyncio.Event()
+    def __init__(self, grace: float | None, *, owns_process: bool) -> None:
+        self._wish = asyncio.Event()
         self._grace = grace
-        self._call_off = None
+        self._owns_process = owns_process
+        self._call_off: Callable[[], None] | None = None
 
     def by_signal(self, signum: int) -> None:
+        """A signal came."""
         logger.info("%s: stopping; a second signal leaves at once", name_of_signal(signum))
         self._begin()
 
     async def with_supervisor(self, lifeline: Lifeline) -> None:
+        """Stop when the supervisor is gone."""
         await lifeline.wait_lost()
         logger.warning("the supervisor is gone: stopping")
         self._begin()
+
+    async def wait(self) -> None:
+        """Return when somebody wants a stop."""
+        await self._wish.wait()
+
+    async def unless_first(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do some work, raise what it raises, and return True; or cancel it and return False."""
+        working = asyncio.create_task(work)
+        waiting = asyncio.create_task(self.wait())
+        await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not working.done():
+            working.cancel()
+            await asyncio.wait([working])
+        if not working.cancelled():
+            working.result()
+        return not self._wish.is_set()
+
+    def over(self) -> None:
+        """The worker has stopped."""
+        if self._call_off is not None:
+            self._call_off()
+
+    def _begin(self) -> None:
+        self._wish.set()
+        if self._owns_process and self._grace is not None and self._call_off is None:
+            late = f"could not stop within {self._grace + _LATE:g} s: leaving"
+            self._call_off = leave_after(self._grace + _LATE, 1, late)
+
+
+async def _connect(worker: Worker) -> None:
+    """Open a worker; while nobody answers, try again and say so once for each reason."""
+    failures, said = 0, ""
+    while True:
+        try:
+            await worker.open()
+        except (ConnectionLostError, OSError) as exc:
+            failures += 1
+            reason = str(exc)
+        else:
+            break
+        if reason != said:
+            logger.warning("%s; trying again until it answers", reason)
+            said = reason
+        await asyncio.sleep(delay_before(failures, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE))
+    if said:
+        logger.info("connected to %s", worker.url)
+
+
+def _tell_ready(worker: Worker) -> None:
+    serving = worker.serving
+    logger.info(
+        "worker %s ready: %d tasks, namespaces %s, queues %s, concurrency %d, %s",
+        worker.name,
+        sum(len(namespaces.get(name).registry) for name in worker.namespaces),
+        ", ".join(worker.namespaces),
+        ", ".join(serving.queues),
+        serving.concurrency,
+        worker.url,
+    )

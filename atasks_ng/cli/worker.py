@@ -16,7 +16,8 @@ from ..transport.urls import URL_VARIABLE, default_url
 from ..words import errors
 from ..worker.serving import DEFAULT_GRACE, Worker, serve
 from ..worker.supervision import Policy
-from . import logs, loading
+from ..worker.supervisor import Supervisor
+from . import loading, logs
 from .errors import CommandError
 from .performing import perform_until_stopped
 
@@ -145,8 +146,6 @@ def _tell_unserved(names: list[str], queues: list[str]) -> None:
 def _supervise(args: argparse.Namespace, url: str) -> int:
     if os.name != "posix":
         raise CommandError("--processes needs a POSIX system: start several workers instead")
-    from ..worker.supervisor import Supervisor
-
     name = args.name or f"{socket.gethostname()}:{os.getpid()}"
     supervisor = Supervisor(
         Policy(args.processes, args.grace),

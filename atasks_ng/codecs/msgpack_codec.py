@@ -31,11 +31,8 @@ _MAX_KEPT_BYTES = 1024 * 1024
 
 _RESERVED = range(0x40, 0x60)  # extension codes of ours
 _UNICODE = "surrogatepass"  # lone surrogates: os.fsdecode() makes them
-_THOROUGHLY: dict[str, Any] = {
-    "strict_map_key": False,
-    "object_pairs_hook": make_dict,
-    "unicode_errors": _UNICODE,
-}
+
+_Bytes = bytes | memoryview
 
 
 class MsgpackCodec(Codec):
@@ -81,16 +78,18 @@ class MsgpackCodec(Codec):
             coder = _Coder()
         try:
             content = coder.encode(_lay_out(obj))
+            # Bytes in the message may be those of a bytearray or memoryview, which msgpack takes
+            # for bytes: the codes of its three kinds of bytes hint that there may be any.
+            hint = 0xC4 in content or 0xC5 in content or 0xC6 in content
+            is_exact = not (hint and has_buffers(obj))
         except UnicodeEncodeError:
-            return _encode_exactly(obj)
+            is_exact = False
         except Exception as exc:
             raise _explained(obj, exc) from exc
+        if not is_exact:
+            return _encode_exactly(obj)
         if len(content) < _MAX_KEPT_BYTES:
             self._coders.append(coder)
-        # Bytes in the message may be those of a bytearray or memoryview, which msgpack takes
-        # for bytes: the codes of its three kinds of bytes are a cheap hint that there are any.
-        if (0xC4 in content or 0xC5 in content or 0xC6 in content) and has_buffers(obj):
-            return _encode_exactly(obj)
         return content
 
     def decode(self, content: bytes) -> Any:
@@ -198,25 +197,33 @@ def _is_open(value: Any) -> bool:
 
 def _decode(content: bytes) -> Any:
     first = content[0]
-    is_marked = first == _MARK
-    body = memoryview(content)[1:] if is_marked else content
-    if (body[0] if is_marked else first) not in _LAYOUTS:
-        raise DecodeError(f"no message of MsgpackCodec begins with {first:#x}")
-    if len(content) > _MAX_UNCHECKED_BYTES:
+    if first == _MARK:
+        return _read(memoryview(content)[1:], _unpack_marked)
+    return _read(content, _unpack)
+
+
+def _read(body: _Bytes, unpack: Callable[..., Any]) -> Any:
+    if body[0] not in _LAYOUTS:
+        raise DecodeError(f"no message of MsgpackCodec begins with {body[0]:#x}")
+    if len(body) > _MAX_UNCHECKED_BYTES:
         _refuse_false_lengths(body)
     try:
-        return _unpack_marked(body) if is_marked else unpackb(body, ext_hook=_read_leaf)
+        return unpack(body)
     except DecodeError:
         raise
     except ValueError:
         # There are keys other than text, or lone surrogates. Only now is each dict looked at
         # before it is made.
-        if is_marked:
-            return _unpack_marked(body, **_THOROUGHLY)
-        return unpackb(body, ext_hook=_read_leaf, **_THOROUGHLY)
+        return unpack(
+            body, strict_map_key=False, object_pairs_hook=make_dict, unicode_errors=_UNICODE
+        )
 
 
-def _unpack_marked(body: memoryview, **options: Any) -> Any:
+def _unpack(body: _Bytes, **options: Any) -> Any:
+    return unpackb(body, ext_hook=_read_leaf, **options)
+
+
+def _unpack_marked(body: _Bytes, **options: Any) -> Any:
     reader = _MarkedReader()
     value = unpackb(body, ext_hook=reader.read_extension, list_hook=reader.read_array, **options)
     if reader.open_marks:
@@ -262,7 +269,7 @@ def _read_leaf(code: int, data: bytes) -> Any:
     return ExtType(code, data)
 
 
-def _refuse_false_lengths(body: Any) -> None:
+def _refuse_false_lengths(body: _Bytes) -> None:
     """
     Refuse a message that ends early or late, before memory is set aside for what it claims.
 

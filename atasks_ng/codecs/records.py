@@ -134,20 +134,24 @@ class FieldsRecipe(Recipe):
         return [known, extra] if extra else [known]
 
     def build(self, parts: list[Any]) -> Any:
-        given, extra = parts if len(parts) == 2 else (*parts, {})
+        given, *extra = parts
         obj: Any = object.__new__(self.cls)
         if self._caches_hash:
             object.__setattr__(obj, _CACHED_HASH, None)
-        for name, value in _text_keys(extra).items():
-            self._set_extra(obj, name, value)
-        for field in self._fields.values():
-            if field.name in given:
-                object.__setattr__(obj, field.name, given[field.name])
-            elif field.default is not None:
-                object.__setattr__(obj, field.name, field.default(obj))
-            elif field.is_needed:
-                raise DecodeError(f"{self.name} came without its field {field.name!r}")
+        for each in extra:
+            self._set_extra(obj, _text_keys(each))
+        for name in self._fields:
+            if name in given:
+                object.__setattr__(obj, name, given[name])
+            else:
+                self._set_default(obj, self._fields[name])
         return obj
+
+    def _set_default(self, obj: Any, field: Field) -> None:
+        if field.default is not None:
+            object.__setattr__(obj, field.name, field.default(obj))
+        elif field.is_needed:
+            raise DecodeError(f"{self.name} came without its field {field.name!r}")
 
     def _state(self, obj: Any) -> dict[str, Any]:
         state: dict[str, Any] = getattr(obj, "__dict__", {})
@@ -156,11 +160,12 @@ class FieldsRecipe(Recipe):
             return {**found, **state}
         return state
 
-    def _set_extra(self, obj: Any, name: str, value: Any) -> None:
-        if name in self._slots:
-            object.__setattr__(obj, name, value)
-        elif hasattr(obj, "__dict__"):
-            obj.__dict__[name] = value
+    def _set_extra(self, obj: Any, extra: dict[str, Any]) -> None:
+        for name, value in extra.items():
+            if name in self._slots:
+                object.__setattr__(obj, name, value)
+            elif hasattr(obj, "__dict__"):
+                obj.__dict__[name] = value
 
 
 class NamedTupleRecipe(Recipe):
@@ -177,10 +182,11 @@ class NamedTupleRecipe(Recipe):
         return [fields, extra] if extra else [fields]
 
     def build(self, parts: list[Any]) -> Any:
-        given, extra = parts if len(parts) == 2 else (*parts, {})
+        given, *extra = parts
         obj: Any = tuple.__new__(self.cls, [self._value(given, name) for name in self._fields])
-        if extra and hasattr(obj, "__dict__"):
-            obj.__dict__.update(_text_keys(extra))
+        for each in extra:
+            if hasattr(obj, "__dict__"):
+                obj.__dict__.update(_text_keys(each))
         return obj
 
     def _value(self, given: dict[str, Any], name: str) -> Any:

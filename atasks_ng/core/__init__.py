@@ -1,1 +1,1 @@
-"""The call path: from the decorated function to the transport, and from the transport to the body."""
+"""The call path: from a decorated function to the transport, and from there to the body."""

@@ -1,4 +1,4 @@
-"""The caller's side of an async generator: it looks like a local one and asks for item after item."""
+"""The caller's side of an async generator: looks like a local one, asks for item after item."""
 
 from __future__ import annotations
 

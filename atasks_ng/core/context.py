@@ -1,9 +1,9 @@
 """
 Context variables across calls.
 
-Within a process a call shares the context of its caller, every variable of it. Over a network those
-variables travel that :func:`propagate` names, to the callee and its callees, and back with the answer;
-and the W3C trace context does, in a process that has loaded OpenTelemetry.
+Within a process a call shares the context of its caller, every variable of it. Over a network
+those variables travel that :func:`propagate` names, to the callee and its callees, and back with
+the answer; and the W3C trace context does, in a process that has loaded OpenTelemetry.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def absorb(before: Context, after: Context) -> None:
 
 
 def _inject_trace(baggage: Baggage) -> None:
-    from opentelemetry import propagate as w3c
+    from opentelemetry import propagate as w3c  # type: ignore[import-not-found,unused-ignore]
 
     carrier: dict[str, str] = {}
     w3c.inject(carrier)
@@ -106,7 +106,7 @@ def _inject_trace(baggage: Baggage) -> None:
 
 
 def _extract_trace(baggage: Baggage) -> None:
-    from opentelemetry import context, propagate
+    from opentelemetry import context, propagate  # type: ignore[import-not-found,unused-ignore]
 
     size = len(_TRACE)
     carrier = {

@@ -11,7 +11,7 @@ from ..places.current import deadline
 from ..words.options import seconds
 
 
-class timeout:  # noqa: N801  (named as asyncio.timeout is)
+class timeout:
     """
     ``asyncio.timeout`` that also travels: ``async with timeout(5):``.
 
@@ -44,11 +44,11 @@ class timeout:  # noqa: N801  (named as asyncio.timeout is)
         kind: type[BaseException] | None,
         exc: BaseException | None,
         tb: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         if self._token is not None:
             deadline.reset(self._token)
             self._token = None
-        return await self._inner.__aexit__(kind, exc, tb)
+        await self._inner.__aexit__(kind, exc, tb)
 
     def when(self) -> float | None:
         """Return when the time is over, in the loop's time, or ``None``."""

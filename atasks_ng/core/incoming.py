@@ -155,9 +155,7 @@ class Incoming:
         self._do(self._callee.answered(call, envelope, self.loop.time()))
         self._note_idle()
 
-    async def _answer_of(
-        self, call: IncomingCall, task: Task, codec: Codec
-    ) -> envelopes.Envelope:
+    async def _answer_of(self, call: IncomingCall, task: Task, codec: Codec) -> envelopes.Envelope:
         """Run the body; return what the caller is told."""
         brought: dict[str, Any] = {}
         try:
@@ -173,7 +171,8 @@ class Incoming:
             if call.interrupted:
                 raise asyncio.CancelledError(*_message(call))
             if task.kind is STREAM:
-                value = await Producing(self, call, task, codec, brought).run(args, kwargs)
+                value = None
+                await Producing(self, call, task, codec, brought).run(args, kwargs)
             else:
                 value = await self._executors.run(task, args, kwargs)
         except BaseException as exc:
@@ -243,15 +242,11 @@ class Incoming:
         except RuntimeError:
             return False
 
-    def _tell_performed(
-        self, call: IncomingCall, task: Task, envelope: envelopes.Envelope
-    ) -> None:
+    def _tell_performed(self, call: IncomingCall, task: Task, envelope: envelopes.Envelope) -> None:
         outcome = "returned" if call.recalled else type(envelope).__name__.lower()
         seconds = self.loop.time() - call.started
         hooks.emit(
-            hooks.CallPerformed(
-                call.id, task.name, task.namespace, self.worker, outcome, seconds
-            )
+            hooks.CallPerformed(call.id, task.name, task.namespace, self.worker, outcome, seconds)
         )
 
     # -- slots ---------------------------------------------------------------------------------

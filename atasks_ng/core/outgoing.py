@@ -107,7 +107,8 @@ class Outgoing:
         call = OutgoingCall(id, task.name, task.namespace, options.queue)
         if task.kind is STREAM:
             call.consumer = Consumer(options.window)
-        ttl_ms = self._set_deadline(call, options.timeout, outer and outer.deadline)
+        inherited = None if outer is None else outer.deadline
+        ttl_ms = self._set_deadline(call, options.timeout, inherited)
         request = envelopes.Request(
             id,
             task.name,
@@ -181,18 +182,17 @@ class Outgoing:
                 waiter = call.waiter = self.loop.create_future()
                 try:
                     outcome = await waiter
-                    break
                 except asyncio.CancelledError as exc:
                     if call.state is ENDED or call.state is PARKED:
                         raise  # the answer and the cancel came in one step of the loop
                     cancelled = exc
-                self._cancel(call, cancelled)
-                if call.state is ENDED:
-                    raise cancelled
-            if outcome is None:
-                assert cancelled is not None
-                raise cancelled
-            return outcome
+                    self._cancel(call, exc)
+                    if call.state is ENDED:
+                        raise
+                else:
+                    if outcome is None and cancelled is not None:
+                        raise cancelled
+                    return outcome
         except GeneratorExit:
             self.abandon(call)
             raise
@@ -387,5 +387,3 @@ def _refused(refusal: envelopes.Refusal) -> BaseException:
         except TypeError:
             pass
     return errors.RemoteError(refusal.error, ", ".join(map(str, refusal.args)))
-
-

@@ -52,6 +52,7 @@ class Producing:
         self._brought = brought
         self._more: asyncio.Future[None] | None = None
         self._context: Context = copy_context()
+        self._back: Context | None = None
         self._producer = Producer(
             call.id, new_id(), incoming.transport.address or "", call.request.credit
         )
@@ -124,7 +125,6 @@ class Producing:
         held = current.slot.get()
         assert held is not None
         self._more = self._incoming.loop.create_future()
-        self._back: Context | None = None
         held.lend()
         try:
             await self._more
@@ -133,5 +133,6 @@ class Producing:
             ready = held.reclaim()
             if ready is not None:
                 await ready
-        if self._back is not None:
-            context.absorb(self._context, self._back)
+        back, self._back = self._back, None
+        if back is not None:
+            context.absorb(self._context, back)

@@ -19,9 +19,9 @@ def run(
     debug: bool | None = None,
 ) -> T:
     """
-    Run a coroutine, connected, in an event loop of its own; ``asyncio.run`` with ``connect`` around.
+    Run a coroutine in an event loop of its own, connected; return what it returns.
 
-    ``run(square(4))`` is a whole program.
+    It is ``asyncio.run`` with ``connect`` around it: ``run(square(4))`` is a whole program.
 
     Args:
         main: The coroutine; a call of a task is one, too.

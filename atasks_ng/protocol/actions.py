@@ -102,7 +102,7 @@ Action = (
     | SendCancel
     | SendPull
     | Deliver
-    | End 
+    | End
     | Warn
     | Start
     | Interrupt

@@ -4,8 +4,8 @@ Exceptions as plain data, and back.
 An exception is written down as what it is: class, arguments, attributes, notes, cause, context,
 members, and the frames of its traceback. Rebuilding never imports and never calls a
 constructor: the class is looked up among the exception classes that this process already knows,
-an instance is made without ``__init__``, and its arguments and attributes are put back. A class that
-is not known here becomes :class:`~atasks_ng.words.errors.RemoteError`.
+an instance is made without ``__init__``, and its arguments and attributes are put back. A class
+that is not known here becomes :class:`~atasks_ng.words.errors.RemoteError`.
 """
 
 from __future__ import annotations
@@ -108,9 +108,7 @@ def _text_of(exc: BaseException) -> str:
 
 def attributes_of(exc: BaseException) -> dict[str, Any]:
     """Return what an exception carries beside its arguments, slots and C fields included."""
-    found = {
-        name: value for name, value in vars(exc).items() if name != "__notes__"
-    }
+    found = {name: value for name, value in vars(exc).items() if name != "__notes__"}
     for cls in type(exc).__mro__:
         if cls is BaseException or cls is BaseExceptionGroup:
             break
@@ -128,9 +126,7 @@ def attributes_of(exc: BaseException) -> dict[str, Any]:
 
 def frames_of(tb: TracebackType | None) -> Iterator[list[Any]]:
     """Yield file, line, function and source of each frame that is not of this library."""
-    frames = [
-        (frame, line) for frame, line in traceback.walk_tb(tb) if not _is_ours(frame)
-    ]
+    frames = [(frame, line) for frame, line in traceback.walk_tb(tb) if not _is_ours(frame)]
     if len(frames) > MAX_FRAMES:
         half = MAX_FRAMES // 2
         frames = frames[:half] + frames[-half:]
@@ -229,8 +225,8 @@ def _without_init(cls: type[BaseException], args: tuple[Any, ...]) -> BaseExcept
         return cls(*args)
     exc: BaseException
     try:
-        exc = builtin.__new__(cls, *args)  # type: ignore[call-overload]
-        builtin.__init__(exc, *args)  # type: ignore[misc]
+        exc = builtin.__new__(cls, *args)
+        builtin.__init__(exc, *args)  # type: ignore[misc]  # of its own class, not of ours
     except Exception:
         exc = BaseException.__new__(cls)
     exc.args = args

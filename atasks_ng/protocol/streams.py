@@ -1,10 +1,10 @@
 """
 Streams: the items of an async generator, with credit.
 
-Law: the producer runs on its own up to a numbered item, the limit: what the consumer has taken, plus
-the window. So it is never more than a window ahead, and with a window of 1 it moves exactly when
-a local generator would. Every pull can be repeated without harm: limits are absolute, and what
-is sent or thrown in is numbered.
+Law: the producer runs on its own up to a numbered item, the limit: what the consumer has taken,
+plus the window. So it is never more than a window ahead, and with a window of 1 it moves exactly
+when a local generator would. Every pull can be repeated without harm: limits are absolute, and
+what is sent or thrown in is numbered.
 
 Items are numbered from 1 within a run. A consumer that has taken items of one run takes none of
 another: a generator that was started again elsewhere is not the one it was reading.
@@ -35,7 +35,17 @@ class Consumer:
         received: How many items have arrived.
     """
 
-    __slots__ = ("_buffer", "_limit", "_run", "_taken", "_turn", "last_pull", "origin", "received", "window")
+    __slots__ = (
+        "_buffer",
+        "_limit",
+        "_run",
+        "_taken",
+        "_turn",
+        "last_pull",
+        "origin",
+        "received",
+        "window",
+    )
 
     def __init__(self, window: int) -> None:
         self.window = window

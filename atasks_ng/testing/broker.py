@@ -35,6 +35,7 @@ __all__ = ["HOW_TO_INSTALL", "PrivateBroker", "find_server", "free_port"]
 
 _PORT_TRIES = 5
 _POLL_SECONDS = 0.02
+_EXCERPT_LINES = 30
 
 # Ends and removes what the program could not, as soon as the pipe from it closes: after SIGKILL,
 # too. Each line replaces the list of process groups. What has just been killed may have been
@@ -145,7 +146,7 @@ class PrivateBroker:
         Start the node and return when it takes connections; nothing happens if it runs.
 
         Raises:
-            RuntimeError: The node ended while it started; the text has the end of its log.
+            RuntimeError: The node ended while it started; the text has what it logged.
             TimeoutError: It was not ready in ``start_timeout``; the same.
         """
         if self.is_running():
@@ -176,7 +177,7 @@ class PrivateBroker:
             timeout: Seconds until it is killed instead.
 
         Raises:
-            TimeoutError: It had to be killed; the text has the end of its log.
+            TimeoutError: It had to be killed; the text has what it logged.
         """
         self.resume()
         try:
@@ -185,7 +186,7 @@ class PrivateBroker:
                 self._server_process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise TimeoutError(
-                f"RabbitMQ did not stop in {timeout:g} s and was killed\n{self._log_tail()}"
+                f"RabbitMQ did not stop in {timeout:g} s and was killed\n{self._log_excerpt()}"
             ) from None
         finally:
             self._end_processes()
@@ -261,17 +262,17 @@ class PrivateBroker:
             timeout: Longest wait in seconds.
 
         Raises:
-            RuntimeError: The node does not run; the text has the end of its log.
+            RuntimeError: The node does not run; the text has what it logged.
             TimeoutError: It did not answer in time; the same.
         """
         end = time.monotonic() + timeout
         while not self._answers():
             if not self.is_running():
-                raise RuntimeError(f"RabbitMQ is not running\n{self._log_tail()}")
+                raise RuntimeError(f"RabbitMQ is not running\n{self._log_excerpt()}")
             if time.monotonic() > end:
                 raise TimeoutError(
                     f"RabbitMQ did not answer on port {self.port} in {timeout:g} s\n"
-                    f"{self._log_tail()}"
+                    f"{self._log_excerpt()}"
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -279,8 +280,7 @@ class PrivateBroker:
 
     def _new_node(self) -> Node:
         # The folder gets its name here and is made with the guard that will remove it.
-        folder = Path(tempfile.gettempdir()) / f"atasks-ng-broker-{secrets.token_hex(8)}"
-        return Node(folder, *free_ports(3))
+        return Node(Path(tempfile.gettempdir()) / f"atasks-ng-{secrets.token_hex(8)}", *free_ports(3))
 
     def _launch(self) -> None:
         if self._guard is None:
@@ -316,7 +316,7 @@ class PrivateBroker:
         if self._epmd is not None and self._epmd.poll() is None:
             return
         port = self._node.epmd_port
-        command = [self._epmd_path, "-port", str(port), "-address", "127.0.0.1"]
+        command: list[str | Path] = [self._epmd_path, "-port", str(port), "-address", "127.0.0.1"]
         self._epmd = _spawn(command, environment, log)
         self._tell_guard()
         # Whoever accepts may be somebody who was quicker to take the port: then ours has ended.
@@ -329,8 +329,9 @@ class PrivateBroker:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"AMQP\x00\x00\x09\x01")
-                # connection.start is a method frame (1) on channel 0.
-                return connection.recv(3) == b"\x01\x00\x00"
+                # connection.start has the node's name among the properties of the server. Another
+                # broker that was quicker to take the port must not pass for this one.
+                return self._node.short_name.encode() in connection.recv(4096)
         except OSError:
             return False
 
@@ -354,8 +355,12 @@ class PrivateBroker:
             self._epmd = None
         self._tell_guard()
 
-    def _log_tail(self) -> str:
-        return "\n".join(self.log().splitlines()[-30:])
+    def _log_excerpt(self) -> str:
+        """Return the log from its first error on, or its end; what follows an error only echoes it."""
+        lines = self.log().splitlines()
+        errors = [number for number, line in enumerate(lines) if "[error]" in line]
+        start = errors[0] if errors else -_EXCERPT_LINES
+        return "\n".join(lines[start:][:_EXCERPT_LINES])
 
 
 class _PortTakenError(RuntimeError):

@@ -105,7 +105,7 @@ class Node:
     What one node may call its own; everything that it opens is on 127.0.0.1.
 
     Attributes:
-        folder: Where its data, its settings and its cookie are.
+        folder: Where its data, its settings and its cookie are; the node is called after it.
         port: Where it takes AMQP connections.
         distribution_port: Where other nodes and ``rabbitmqctl`` reach it.
         epmd_port: Where its own port mapper answers.
@@ -117,9 +117,14 @@ class Node:
     epmd_port: int
 
     @property
+    def short_name(self) -> str:
+        """The name that no other node has, without the host."""
+        return self.folder.name
+
+    @property
     def name(self) -> str:
-        """The name in Erlang's terms; the folder of its data is called after it."""
-        return f"private-{self.port}@localhost"
+        """The name in Erlang's terms; its data lies in a folder called like this."""
+        return f"{self.short_name}@localhost"
 
     @property
     def log_path(self) -> Path:

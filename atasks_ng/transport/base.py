@@ -14,8 +14,8 @@ What a transport guarantees:
 
 Two ways to write one:
 
-* Short: define the three methods that raise ``NotImplementedError`` here, ``connect``, ``disconnect``
-  and ``send_request``, and await ``self.callback(name, content)`` on the side that performs.
+* Short: define the three methods that raise ``NotImplementedError`` here, ``connect``,
+  ``disconnect`` and ``send_request``, and await ``self.callback(name, content)`` on the side that performs.
   That carries calls, errors and cancellation.
 * Whole: override ``post``, ``consume`` and ``stop_consuming`` too, as those in ``backends`` do.
 """
@@ -145,7 +145,7 @@ class Transport:
 
     def __init__(self, namespace: str = "default") -> None:
         self.namespace = namespace
-        #: Where other processes reach this one; ``None`` where they cannot, and streams cannot work.
+        #: Where other processes reach this one; ``None``: they cannot, and streams do not work.
         self.address: str | None = None
         self.callback: Callback | None = None
         self.receiver: Receiver | None = None

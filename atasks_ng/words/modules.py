@@ -14,9 +14,9 @@ def main_name() -> str:
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     if spec is not None:
-        name: str = spec.name
-        return name.removesuffix(".__main__") if name.endswith(".__main__") else name
-    path = getattr(main, "__file__", None)
+        name = str(spec.name)
+        return name.removesuffix(".__main__")
+    path: str | None = getattr(main, "__file__", None)
     if path is None:
         return "__main__"  # a prompt: nobody else can import it
     return os.path.splitext(os.path.basename(path))[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 
@@ -14,7 +15,7 @@ _READY = b"ready\n"
 
 class Lifeline:
     """
-    One end of the pair. When the process at the other end is gone, however it went, this end says so.
+    One end of the pair; it says so when the process at the other end is gone, however it went.
 
     Args:
         end: The socket.
@@ -39,10 +40,9 @@ class Lifeline:
 
     def tell_ready(self) -> None:
         """Tell the supervisor that this worker performs calls."""
-        try:
+        # Where it is gone, wait_lost() says so.
+        with contextlib.suppress(OSError):
             self._socket.send(_READY)
-        except OSError:
-            pass  # it is gone, which wait_lost() says
 
     async def wait_ready(self) -> bool:
         """Return True when the worker process says that it is ready, False if it goes before."""

@@ -27,11 +27,14 @@ class Worker:
 
     Attributes:
         namespaces: The namespaces it serves.
+        serving: How it serves each of them.
         grace: Seconds that running calls have to end when it stops; ``None``: no limit.
         handed_back: How many calls it gave back to their queue when it stopped.
     """
 
-    def __init__(self, connections: Iterable[Connection], grace: float | None) -> None:
+    def __init__(
+        self, connections: Iterable[Connection], serving: Serving, grace: float | None
+    ) -> None:
         self._connections = tuple(connections)
         self._state = _NEW
         self._drains: list[asyncio.Task[None]] = []
@@ -39,6 +42,7 @@ class Worker:
         self._over = asyncio.Event()
         self._until = float("inf")
         self.namespaces = tuple(connection.namespace for connection in self._connections)
+        self.serving = serving
         self.grace = grace
         self.handed_back = 0
 
@@ -220,7 +224,7 @@ def serve(
     if patience is not None and patience < 0:
         raise errors.OptionError(f"grace={grace!r}: give 0 seconds or more, or None for no limit")
     connections = [Connection(url, each, dict(options), serving) for each in names]
-    return Worker(connections, patience)
+    return Worker(connections, serving, patience)
 
 
 def _names(given: str | Iterable[str]) -> tuple[str, ...]:

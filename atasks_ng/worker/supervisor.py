@@ -1,4 +1,4 @@
-"""The process that keeps several worker processes running: carries out what ``supervision`` says."""
+"""Keeps several worker processes running: carries out what ``supervision`` says."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ are looked for; the first gets its own form, and the second is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it ships no types
@@ -33,37 +32,31 @@ def has_buffers(value: Any) -> bool:
     """
     Tell whether a value holds a ``bytearray`` or a ``memoryview`` anywhere.
 
-    It goes down level by level rather than item by item: that takes a step of the interpreter
-    for each kind of value on a level, not for each value.
-
     Args:
         value: A value that was encoded, hence without cycles.
     """
-    level = [value]
-    while True:
-        kinds = set(map(type, level))
-        if not kinds.isdisjoint(_BUFFERS):
+    todo = [value]
+    while todo:
+        each = todo.pop()
+        cls = type(each)
+        if cls in _BUFFERS:
             return True
-        kinds -= _NATIVE
-        if not kinds:
-            return False
-        below: list[Any] = []
-        for cls in kinds:
-            below += _parts_of_all(cls, [each for each in level if type(each) is cls])
-        level = below
+        for parts in _parts(each, cls):
+            # Most long lists are of numbers or text: one look at all, without a step for each.
+            if not _NATIVE.issuperset(map(type, parts)):
+                todo += [part for part in parts if type(part) not in _NATIVE]
+    return False
 
 
-def _parts_of_all(cls: type, values: list[Any]) -> Iterable[Any]:
+def _parts(value: Any, cls: type) -> tuple[Iterable[Any], ...]:
     if cls in _SEQUENCES:
-        return chain.from_iterable(values)
+        return (value,)
     if cls is dict:
-        return chain(chain.from_iterable(values), chain.from_iterable(map(dict.values, values)))
-    return chain.from_iterable(map(_parts, values))
-
-
-def _parts(value: Any) -> list[Any]:
+        return value.values(), value
+    if cls in _NATIVE:
+        return ()
     form = _form_of(value)
-    return form if _is_composite(form) else []
+    return (form,) if _is_composite(form) else ()
 
 
 def _form_of(value: Any) -> Any:

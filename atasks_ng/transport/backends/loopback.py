@@ -11,6 +11,7 @@ import asyncio
 import weakref
 from collections import deque
 from contextvars import Context
+from typing import ClassVar
 
 from ...words.errors import NotConnectedError
 from ..base import NESTED, PROCESS, ROOT, WORKERS, Delivery, Message, Transport
@@ -107,9 +108,8 @@ class _Queue:
 class _Hub:
     """What a broker is between machines."""
 
-    _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Hub]] = (
-        weakref.WeakKeyDictionary()
-    )
+    _hubs: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Hub]]]
+    _hubs = weakref.WeakKeyDictionary()
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         # A strong reference would keep the loop, the key of the table, alive for ever.

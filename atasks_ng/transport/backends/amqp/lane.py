@@ -11,11 +11,10 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable
 
 import aiormq
-from aiormq.abc import AbstractChannel
+from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError, DeliveryError, PublishError
 
 from .parcels import Acks, Parcel
@@ -35,7 +34,7 @@ class PlainLane:
         timeout: Longest wait in seconds for a confirmation.
     """
 
-    def __init__(self, channel: AbstractChannel, timeout: float) -> None:
+    def __init__(self, channel: Channel, timeout: float) -> None:
         self._channel = channel
         self._timeout = timeout
         self._parcels: deque[Parcel] = deque()
@@ -43,7 +42,7 @@ class PlainLane:
         self._wake = asyncio.Event()
         self._room = asyncio.Semaphore(_MAX_UNCONFIRMED)
         self._ids = itertools.count(1)
-        self._settlers: dict[AbstractChannel, _Settler] = {}
+        self._settlers: dict[Channel, _Settler] = {}
         self._tasks = [asyncio.create_task(self._pump())]
         self._closed = False
 
@@ -52,15 +51,15 @@ class PlainLane:
         self._parcels.append(parcel)
         self._wake.set()
 
-    def delivered(self, channel: AbstractChannel, tag: int) -> None:
+    def delivered(self, channel: Channel, tag: int) -> None:
         """Hear of a delivery that will be settled here."""
         self._settler(channel).delivered(tag)
 
-    def ack(self, channel: AbstractChannel, tag: int) -> None:
+    def ack(self, channel: Channel, tag: int) -> None:
         """Acknowledge a delivery."""
         self._settler(channel).ack(tag)
 
-    def requeue(self, channel: AbstractChannel, tag: int) -> None:
+    def requeue(self, channel: Channel, tag: int) -> None:
         """Put a delivery back into its queue."""
         self._settler(channel).requeue(tag)
 
@@ -82,7 +81,7 @@ class PlainLane:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _settler(self, channel: AbstractChannel) -> _Settler:
+    def _settler(self, channel: Channel) -> _Settler:
         try:
             return self._settlers[channel]
         except KeyError:
@@ -142,7 +141,7 @@ class PlainLane:
 class _Settler:
     """Acknowledges the deliveries of one channel, a loop tick's worth at a time."""
 
-    def __init__(self, channel: AbstractChannel) -> None:
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._acks = Acks()
         self._requeues: list[int] = []
@@ -184,9 +183,10 @@ class _Settler:
         except (AMQPError, ConnectionError, RuntimeError) as exc:
             logger.debug("acknowledging ended: %r", exc)
 
-    def _frames(self) -> list[Coroutine[Any, Any, None]]:
+    def _frames(self) -> list[Awaitable[None]]:
         requeues, self._requeues = self._requeues, []
         # First: an acknowledgement of many must not cover what goes back.
+        frames: list[Awaitable[None]]
         frames = [self._channel.basic_nack(tag, requeue=True, wait=False) for tag in requeues]
         frames += [self._channel.basic_ack(tag, m, wait=False) for tag, m in self._acks.take()]
         return frames

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import aiormq
-from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+from pamqp.common import FieldValue
 
 from ....words.errors import ConnectionLostError
 from .lane import PlainLane
@@ -26,6 +28,7 @@ _DEAD_TTL_MS = 7 * 24 * 3600 * 1000
 _DEAD_LENGTH = 10_000
 
 OnMessage = Callable[[DeliveredMessage], None]
+Arguments = dict[str, FieldValue]
 
 
 class Session:
@@ -60,7 +63,7 @@ class Session:
         self._names = names
         self._on_envelope = on_envelope
         self._on_request = on_request
-        self._connections: list[AbstractConnection] = []
+        self._connections: list[aiormq.Connection] = []
         self._windows_lock = asyncio.Lock()
         self._bound: set[str] = set()
         self._inbox_tag = "inbox"
@@ -93,12 +96,9 @@ class Session:
     async def _open(self) -> None:
         publishing = await self._dial("publishes")
         consuming = await self._dial("consumes")
-        out = await publishing.channel(publisher_confirms=True)
-        self._inbox = await consuming.channel(publisher_confirms=False)
-        self._work = await consuming.channel(publisher_confirms=False)
-        for channel in (out, self._inbox, self._work):
-            self._watch(channel, "a channel was closed")
-            channel.on_consumer_cancel_callbacks.add(self._on_consumer_cancelled)
+        out = await self._open_channel(publishing, confirms=True)
+        self._inbox = await self._open_channel(consuming)
+        self._work = await self._open_channel(consuming)
         self.lane = PlainLane(out, self._settings.request_timeout)
         await self._declare()
         await self._inbox.basic_qos(prefetch_count=_INBOX_PREFETCH)
@@ -106,12 +106,21 @@ class Session:
             self.address, self._take_envelope, consumer_tag=self._inbox_tag
         )
 
-    async def _dial(self, role: str) -> AbstractConnection:
+    async def _dial(self, role: str) -> aiormq.Connection:
         connection = aiormq.Connection(self._settings.dial_url(role))
         self._connections.append(connection)
         await connection.connect()
         self._watch(connection, "the connection was lost")
         return connection
+
+    async def _open_channel(
+        self, connection: aiormq.Connection, *, confirms: bool = False
+    ) -> Channel:
+        channel = await connection.channel(publisher_confirms=confirms)
+        assert isinstance(channel, Channel)
+        self._watch(channel, "a channel was closed")
+        channel.on_consumer_cancel_callbacks.add(self._on_consumer_cancelled)
+        return channel
 
     async def _declare(self) -> None:
         channel, names = self._inbox, self._names
@@ -123,7 +132,7 @@ class Session:
         ):
             await channel.exchange_declare(exchange, exchange_type=kind, durable=True)
         # Durable and expiring, not exclusive: replies that come while the link is away are kept.
-        expires = {"x-expires": self._settings.reply_expires * 1000}
+        expires: Arguments = {"x-expires": self._settings.reply_expires * 1000}
         await channel.queue_declare(self.address, durable=True, arguments=expires)
         await channel.queue_bind(self.address, names.replies, self.address)
 
@@ -148,7 +157,7 @@ class Session:
             except Exception as exc:
                 logger.debug("closing %r: %r", connection, exc)
 
-    def _watch(self, thing: AbstractConnection | AbstractChannel, what: str) -> None:
+    def _watch(self, thing: aiormq.Connection | Channel, what: str) -> None:
         closing = thing.closing
 
         def gone(future: asyncio.Future[Any]) -> None:
@@ -169,7 +178,7 @@ class Session:
 
     async def serve(self, queue: str, windows: list[Window]) -> None:
         """Declare the queues of requests and open their windows."""
-        arguments = {"x-queue-type": self._settings.queue_type}
+        arguments: Arguments = {"x-queue-type": self._settings.queue_type}
         for window in windows:
             key = self._names.key(queue, nested=window.nested)
             name = self._names.work(key)

@@ -186,13 +186,11 @@ class AMQPTransport(Transport):
         session = self._session
         if session is None or session.lost.done():
             return
-        flushing = asyncio.ensure_future(session.lane.flush())
-        await asyncio.wait(
-            [flushing, session.lost],
-            timeout=self.settings.request_timeout,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        flushing.cancel()
+        try:
+            async with asyncio.timeout(self.settings.request_timeout):
+                await session.lane.flush()
+        except TimeoutError:
+            logger.warning("%s does not take what was sent to it", self._shown)
 
     # -- receiving -----------------------------------------------------------------------------
 
@@ -340,5 +338,3 @@ class _AMQPDelivery(Delivery):
         self._session.settle(self._message)
         if not routed and hooks.listeners:
             hooks.emit(hooks.MessageDropped("the caller is gone", self.id))
-
-
