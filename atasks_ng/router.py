@@ -16,10 +16,10 @@ from .core.outgoing import Outgoing
 from .places.namespaces import namespaces
 from .places.registry import Task
 from .protocol import envelopes
-from .protocol.caller import CallerTimes
+from .protocol.calls import CallerTimes
 from .transport.base import Delivery, Message, Transport
 from .words import errors, hooks
-from .words.options import TaskOptions, check_name
+from .words.options import Limits, TaskOptions, check_name
 
 logger = logging.getLogger("atasks_ng.router")
 
@@ -48,6 +48,10 @@ class Router:
         worker_grace: How long, in seconds, a call may find nobody who serves its queue before it
             fails with :class:`~atasks_ng.words.errors.NoWorkerError`.
         cancel_grace: How long, in seconds, a cancelled call waits for the callee's clean-up.
+        max_payload_bytes: Largest arguments and results; ``None`` sets no limit.
+        max_in_flight: How many calls of this process, those made by tasks not counted, may be
+            under way; the others wait, not even encoded.
+        max_in_flight_bytes: The same by the size of their arguments.
     """
 
     def __init__(
@@ -58,11 +62,19 @@ class Router:
         max_depth: int = 1000,
         worker_grace: float = 30.0,
         cancel_grace: float = 30.0,
+        max_payload_bytes: int | None = 4 * 1024 * 1024,
+        max_in_flight: int = 10_000,
+        max_in_flight_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         check_name("namespace", namespace)
         self.namespace = namespace
         self.name = name or f"{socket.gethostname()}:{os.getpid()}"
-        self.max_depth = max_depth
+        self.limits = Limits(
+            max_depth=max_depth,
+            max_payload_bytes=max_payload_bytes,
+            max_in_flight=max_in_flight,
+            max_in_flight_bytes=max_in_flight_bytes,
+        )
         self.times = CallerTimes(worker_grace=worker_grace, cancel_grace=cancel_grace)
         self.server: Transport | None = None
         self._outgoing: Outgoing | None = None
@@ -105,7 +117,7 @@ class Router:
             outgoing.close(errors.ConnectionLostError(lost))
         transport.bind(self)
         self._outgoing = Outgoing(
-            namespaces.get(self.namespace), transport, self.times, self.max_depth
+            namespaces.get(self.namespace), transport, self.times, self.limits
         )
         return self._outgoing
 
@@ -152,6 +164,7 @@ class Router:
             self.name,
             concurrency,
             threads or min(32, concurrency),
+            self.limits.max_payload_bytes,
         )
         for queue in names:
             await server.consume(queue, concurrency)
@@ -218,6 +231,12 @@ class Router:
         elif type(envelope) is envelopes.Pull:
             if self._incoming is not None:
                 self._incoming.on_pull(envelope, context)
+        elif type(envelope) is envelopes.Tell:
+            if self._incoming is not None:
+                self._incoming.on_tell(envelope)
+        elif type(envelope) is envelopes.Who:
+            if self._incoming is not None:
+                self._incoming.on_who(envelope)
         elif self._outgoing is not None and type(envelope) is not envelopes.Request:
             self._outgoing.on_envelope(envelope, context)
 
@@ -225,6 +244,11 @@ class Router:
         """Take back a request that no queue took."""
         if self._outgoing is not None:
             self._outgoing.on_returned(message)
+
+    def on_gone(self, id: str) -> None:
+        """Hear that the caller of a call that runs here is gone for good."""
+        if self._incoming is not None:
+            self._incoming.on_gone(id)
 
     def on_failed(self, message: Message, error: BaseException) -> None:
         """Take back a request that cannot be carried."""

@@ -10,6 +10,9 @@ from pathlib import Path
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 
+# Stands for a package of all modules that are in none.
+MODULES = "(modules)"
+
 # Tests, and what is installed beside the standard library, are not its source.
 _SKIPPED = {"test", "tests", "idle_test", "site-packages", "dist-packages"}
 
@@ -38,13 +41,14 @@ class Facts:
 
 
 def packages(limit: int) -> dict[str, list[str]]:
-    """Return the files of each package of the standard library, all relative to it."""
+    """Return the files of each package of the standard library, relative to it; 0 is no limit."""
     found: dict[str, list[str]] = {}
     for path in sorted(LIBRARY.rglob("*.py")):
         *folders, _ = parts = path.relative_to(LIBRARY).parts
         if not _SKIPPED.intersection(parts) and all(map(str.isidentifier, folders)):
-            found.setdefault(parts[0] if folders else "(modules)", []).append("/".join(parts))
-    return dict(list(found.items())[: limit or None])
+            found.setdefault(parts[0] if folders else MODULES, []).append("/".join(parts))
+    largest_last = sorted(found.items(), key=lambda item: (item[0] == MODULES, item[0]))
+    return dict(largest_last[: limit or None])
 
 
 def examine(path: str) -> Facts:

@@ -117,7 +117,8 @@ def _run_on_amqp(module: ModuleType, options: dict[str, Any], asked: argparse.Na
         finally:
             sys.stdout.flush()
             for name, calls in sorted(workers.performed.items()):
-                print(f"worker {name} performed {calls} calls", file=sys.stderr)
+                plural = "" if calls == 1 else "s"
+                print(f"worker {name} performed {calls} call{plural}", file=sys.stderr)
 
 
 async def _perform(module: ModuleType, options: Mapping[str, Any], url: str) -> None:

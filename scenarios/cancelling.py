@@ -1,44 +1,51 @@
-"""A cancel travels: the callee's clean-up has run when the caller goes on."""
+"""A cancel travels: when the caller goes on, the callees' clean-up has run."""
 
 import asyncio
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from atasks_ng import atask
 
 
-@atask
-async def hold(lock: Path) -> None:
-    """Hold a lock file for a minute."""
-    lock.touch(exist_ok=False)
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    file.touch(exist_ok=False)
     try:
-        await asyncio.sleep(60)
+        yield
     finally:
-        lock.unlink()
+        file.unlink()
 
 
 @atask
-async def hold_all(*locks: Path) -> None:
+async def hold(file: Path) -> None:
+    with locked(file):
+        await asyncio.sleep(60)
+
+
+@atask
+async def hold_all(*files: Path) -> None:
     async with asyncio.TaskGroup() as group:
-        for lock in locks:
-            group.create_task(hold(lock))
+        for file in files:
+            group.create_task(hold(file))
 
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        left, right = Path(folder, "left"), Path(folder, "right")
-        call = asyncio.create_task(hold_all(left, right))
-        while not (left.exists() and right.exists()):
+        files = Path(folder, "left"), Path(folder, "right")
+        call = asyncio.create_task(hold_all(*files))
+        while len(os.listdir(folder)) < 2:  # noqa: ASYNC110 - another process makes them
             await asyncio.sleep(0.01)
-        print("held:", sorted(path.name for path in Path(folder).iterdir()))
+        print("running:  ", sorted(os.listdir(folder)))
 
         call.cancel()
         await asyncio.wait([call])
-        print("cancelled:", call.cancelled())
-        print("held:", sorted(path.name for path in Path(folder).iterdir()))
+        print("cancelled:", sorted(os.listdir(folder)))
 
         try:
             async with asyncio.timeout(0.5):
-                await hold_all(left, right)
+                await hold_all(*files)
         except TimeoutError:
-            print("timed out, held:", sorted(path.name for path in Path(folder).iterdir()))
+            print("timed out:", sorted(os.listdir(folder)))

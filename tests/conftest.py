@@ -13,10 +13,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import settings
 
+from atasks_ng.places.namespaces import namespaces
 from atasks_ng.testing.broker import HOW_TO_INSTALL, PrivateBroker, find_server
 
 _BROKER_FIXTURES = {"amqp_url", "private_broker"}
+
+# No deadline: how long one example takes says more about the machine than about the code.
+settings.register_profile("atasks_ng", deadline=None, database=None)
+settings.load_profile("atasks_ng")
 
 
 # Before pytest's own selection by mark (-m "not amqp"), which reads what is set here.
@@ -25,6 +31,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _BROKER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.amqp)
+
+
+@pytest.fixture(autouse=True)
+def fresh_namespaces() -> Iterator[None]:
+    """Begin and end each test without codecs, transports and routers; tasks stay defined."""
+    _reset_namespaces()
+    yield
+    _reset_namespaces()
+
+
+def _reset_namespaces() -> None:
+    for namespace in namespaces:
+        namespace.codec = namespace.transport = namespace.router = None
 
 
 def _need_server() -> None:

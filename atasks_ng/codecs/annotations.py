@@ -171,7 +171,7 @@ class _Scope:
 
 
 class _Names(dict[str, Any]):
-    """Names for ``eval``: those of a scope, then ``Any``, so that one gap does not hide the rest."""
+    """Names for ``eval``: those of a scope, else ``Any``, so that no gap hides the rest."""
 
     def __init__(self, scope: _Scope) -> None:
         super().__init__()

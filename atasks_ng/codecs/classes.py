@@ -73,7 +73,8 @@ def register(
         cls: The class; any class if ``encode`` and ``decode`` are given, else one of those kinds.
         name: Its name on the wire; by default ``module:qualname``.
         encode: Returns, for an instance, a value that can be encoded and is not the instance.
-        decode: Returns the instance for such a value; it must not trust it.
+        decode: Returns the instance for such a value. It must not trust the value, and may be
+            called twice for one message.
 
     Returns:
         The class.

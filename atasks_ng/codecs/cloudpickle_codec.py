@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import sys
 from typing import Any
 
 from ..words.errors import DecodeError, EncodeError, IncompatibleError
 from .base import Codec
-from .paths import locate
+from .paths import has_attributes, locate, shown
 from .records import type_name
 
 # Bytecode travels, and its meaning changes with each minor version.
@@ -44,9 +45,9 @@ class CloudpickleCodec(Codec):
         except EncodeError:
             raise
         except Exception as exc:
-            path, part = locate(obj, _is_encodable, has_parts=lambda part: True)
+            path, part = locate(obj, _is_encodable, has_attributes)
             raise EncodeError(
-                f"{path}: a value of type {type_name(type(part))} cannot be pickled ({exc}): "
+                f"{path}: a value of type {type_name(type(part))} cannot be pickled ({shown(exc)}): "
                 "pass data instead"
             ) from exc
 
@@ -66,15 +67,16 @@ class CloudpickleCodec(Codec):
         try:
             return pickle.loads(memoryview(content)[len(_VERSION) :])
         except Exception as exc:
-            raise DecodeError(f"these bytes cannot be unpickled: {exc!r}") from exc
+            raise DecodeError(f"these bytes cannot be unpickled: {shown(exc)}") from exc
 
 
 def _dumps(obj: Any) -> bytes:
     try:
-        import cloudpickle  # type: ignore[import-untyped]  # it ships no types
+        cloudpickle: Any = importlib.import_module("cloudpickle")
     except ImportError as exc:
         raise EncodeError("CloudpickleCodec needs a package: pip install cloudpickle") from exc
-    return cloudpickle.dumps(obj)  # type: ignore[no-any-return]
+    content: bytes = cloudpickle.dumps(obj)
+    return content
 
 
 def _is_encodable(part: Any) -> bool:

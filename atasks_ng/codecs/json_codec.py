@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from ..words.errors import DecodeError, EncodeError
 from .base import Codec
-from .paths import locate
+from .paths import locate, shown
 from .records import type_name
 
 _SCALARS = frozenset({type(None), bool, int, str})
@@ -52,7 +52,7 @@ class JsonCodec(Codec):
         try:
             return json.loads(bytes(content).decode("utf-8"), parse_constant=_refuse_constant)
         except Exception as exc:
-            raise DecodeError(f"these bytes are not JSON: {exc!r}") from exc
+            raise DecodeError(f"these bytes are not JSON: {shown(exc)}") from exc
 
 
 def _check(value: Any) -> None:
@@ -95,8 +95,8 @@ def _reason(part: Any, exc: Exception) -> str:
     except RecursionError:
         return "a value that contains itself, or is nested too deep, cannot be encoded as JSON"
     except Exception as why:
-        return f"a value that cannot be encoded as JSON ({why})"
-    return f"a value that cannot be encoded as JSON ({exc})"
+        return f"a value that cannot be encoded as JSON ({shown(why)})"
+    return f"a value that cannot be encoded as JSON ({shown(exc)})"
 
 
 def _refuse_constant(name: str) -> NoReturn:

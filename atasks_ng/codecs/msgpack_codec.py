@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 from msgpack import ExtType, unpackb
 
 from ..words.errors import DecodeError, EncodeError
@@ -15,7 +15,7 @@ from .forms.containers import make_dict
 from .forms.lowering import Lowering, has_buffers
 from .forms.table import find_form, forms, leaves, marks
 from .forms.wire import Form, Mark
-from .paths import is_call, locate
+from .paths import is_call, locate, shown
 from .records import CustomRecipe
 
 # The first byte of a message that has composites in it; msgpack itself never uses that byte.
@@ -32,7 +32,12 @@ _MAX_KEPT_BYTES = 1024 * 1024
 _RESERVED = range(0x40, 0x60)  # extension codes of ours
 _UNICODE = "surrogatepass"  # lone surrogates: os.fsdecode() makes them
 
-_Bytes = bytes | memoryview
+# How to unpack what the fast way refuses.
+_THOROUGH: dict[str, Any] = {
+    "strict_map_key": False,
+    "object_pairs_hook": make_dict,
+    "unicode_errors": _UNICODE,
+}
 
 
 class MsgpackCodec(Codec):
@@ -40,8 +45,8 @@ class MsgpackCodec(Codec):
     Values as themselves, as data: the default codec.
 
     Exact in type and value: ``None``, ``bool``, ``int`` of any size, ``float``, ``complex``,
-    ``str``, ``bytes``, ``bytearray``, ``list``, ``tuple``, ``set``, ``frozenset``, ``dict`` with any
-    such keys, in order; ``OrderedDict``, ``Counter``, ``deque``, ``defaultdict`` of a built-in
+    ``str``, ``bytes``, ``bytearray``, ``list``, ``tuple``, ``set``, ``frozenset``, ``dict`` with
+    any such keys, in order; ``OrderedDict``, ``Counter``, ``deque``, ``defaultdict`` of a built-in
     factory; dates, times, durations, time zones; ``Decimal``, ``Fraction``, ``UUID``, paths,
     ``range``, ``slice``, ``...``; numpy arrays and scalars; and instances of the enums, named
     tuples, dataclasses, attrs classes and pydantic models that the tasks of this process mention
@@ -76,6 +81,7 @@ class MsgpackCodec(Codec):
             coder = self._coders.pop()
         except IndexError:
             coder = _Coder()
+        content = b""
         try:
             content = coder.encode(_lay_out(obj))
             # Bytes in the message may be those of a bytearray or memoryview, which msgpack takes
@@ -109,7 +115,7 @@ class MsgpackCodec(Codec):
         except DecodeError:
             raise
         except Exception as exc:
-            raise DecodeError(f"these bytes are not of MsgpackCodec: {exc!r}") from exc
+            raise DecodeError(f"these bytes are not of MsgpackCodec: {shown(exc)}") from exc
         raise DecodeError("these bytes of MsgpackCodec are neither a value nor arguments")
 
 
@@ -183,7 +189,7 @@ def _reason(exc: Exception) -> str:
         return str(exc)
     if isinstance(exc, RecursionError) or str(exc) == "recursion limit exceeded":
         return "a value that contains itself, or is nested too deep, cannot be encoded"
-    return f"a value that cannot be encoded ({exc!r})"
+    return f"a value that cannot be encoded ({shown(exc)})"
 
 
 def _is_open(value: Any) -> bool:
@@ -198,37 +204,41 @@ def _is_open(value: Any) -> bool:
 def _decode(content: bytes) -> Any:
     first = content[0]
     if first == _MARK:
-        return _read(memoryview(content)[1:], _unpack_marked)
-    return _read(content, _unpack)
-
-
-def _read(body: _Bytes, unpack: Callable[..., Any]) -> Any:
-    if body[0] not in _LAYOUTS:
-        raise DecodeError(f"no message of MsgpackCodec begins with {body[0]:#x}")
-    if len(body) > _MAX_UNCHECKED_BYTES:
-        _refuse_false_lengths(body)
+        return _decode_marked(memoryview(content)[1:])
+    _check(content, first)
     try:
-        return unpack(body)
+        return unpackb(content, ext_hook=_read_leaf)
     except DecodeError:
         raise
     except ValueError:
         # There are keys other than text, or lone surrogates. Only now is each dict looked at
         # before it is made.
-        return unpack(
-            body, strict_map_key=False, object_pairs_hook=make_dict, unicode_errors=_UNICODE
-        )
+        return unpackb(content, ext_hook=_read_leaf, **_THOROUGH)
 
 
-def _unpack(body: _Bytes, **options: Any) -> Any:
-    return unpackb(body, ext_hook=_read_leaf, **options)
+def _decode_marked(body: memoryview) -> Any:
+    _check(body, body[0])
+    try:
+        return _unpack_marked(body)
+    except DecodeError:
+        raise
+    except ValueError:
+        return _unpack_marked(body, **_THOROUGH)
 
 
-def _unpack_marked(body: _Bytes, **options: Any) -> Any:
+def _unpack_marked(body: memoryview, **options: Any) -> Any:
     reader = _MarkedReader()
     value = unpackb(body, ext_hook=reader.read_extension, list_hook=reader.read_array, **options)
     if reader.open_marks:
         raise DecodeError("a mark that begins no array")
     return value
+
+
+def _check(body: bytes | memoryview, first: int) -> None:
+    if first not in _LAYOUTS:
+        raise DecodeError(f"no message of MsgpackCodec begins with {first:#x}")
+    if len(body) > _MAX_UNCHECKED_BYTES:
+        _refuse_false_lengths(body)
 
 
 class _MarkedReader:
@@ -269,7 +279,7 @@ def _read_leaf(code: int, data: bytes) -> Any:
     return ExtType(code, data)
 
 
-def _refuse_false_lengths(body: _Bytes) -> None:
+def _refuse_false_lengths(body: bytes | memoryview) -> None:
     """
     Refuse a message that ends early or late, before memory is set aside for what it claims.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-#: Longest key shown in full.
-_MAX_KEY = 40
+# Errors are read by people, and travel.
+_MAX_SHOWN = 200
 
 
 def locate(
@@ -40,6 +41,11 @@ def locate(
             return path, value
         above.add(id(value))
         steps = _steps(value, has_parts)
+
+
+def has_attributes(value: Any) -> bool:
+    """Tell whether a value is an object of which its attributes are all there is."""
+    return not isinstance(value, (type, types.ModuleType, types.FunctionType, types.MethodType))
 
 
 def is_call(value: Any) -> bool:
@@ -86,9 +92,16 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
             yield name, getattr(value, name)
 
 
+def shown(value: Any) -> str:
+    """Return the ``repr`` of a value, cut short; the name of its type if it has none."""
+    try:
+        text = repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
 def _key(key: Any) -> str:
-    """Return a key as it is written, or what it is if that is long."""
     if type(key) in (str, int, bytes, bool, float, type(None)):
-        text = repr(key)
-        return text if len(text) <= _MAX_KEY else f"{text[:_MAX_KEY]}..."
+        return shown(key)
     return f"<{type(key).__name__}>"

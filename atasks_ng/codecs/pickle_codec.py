@@ -7,7 +7,7 @@ from typing import Any
 
 from ..words.errors import DecodeError, EncodeError
 from .base import Codec
-from .paths import locate
+from .paths import has_attributes, locate, shown
 from .records import type_name
 
 
@@ -52,9 +52,9 @@ class PickleCodec(Codec):
         try:
             return self._dumps(obj)
         except Exception as exc:
-            path, part = locate(obj, self._is_encodable, has_parts=lambda part: True)
+            path, part = locate(obj, self._is_encodable, has_attributes)
             raise EncodeError(
-                f"{path}: a value of type {type_name(type(part))} cannot be pickled ({exc}): "
+                f"{path}: a value of type {type_name(type(part))} cannot be pickled ({shown(exc)}): "
                 "pass data instead, or use CloudpickleCodec"
             ) from exc
 
@@ -70,7 +70,7 @@ class PickleCodec(Codec):
                 content, fix_imports=self.fix_imports, encoding=self.encoding, errors=self.errors
             )
         except Exception as exc:
-            raise DecodeError(f"these bytes cannot be unpickled: {exc!r}") from exc
+            raise DecodeError(f"these bytes cannot be unpickled: {shown(exc)}") from exc
 
     def _dumps(self, obj: Any) -> bytes:
         return pickle.dumps(obj, protocol=self.protocol, fix_imports=self.fix_imports)

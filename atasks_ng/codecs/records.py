@@ -80,7 +80,7 @@ class EnumRecipe(Recipe):
             return [obj._name_]
         if isinstance(obj, enum.Flag):
             return [obj._value_]
-        raise EncodeError(f"{obj!r} is no member of {type_name(self.cls)} by its name")
+        raise EncodeError(f"a member of {type_name(self.cls)} that it does not know by name")
 
     def build(self, parts: list[Any]) -> Any:
         (key,) = parts

@@ -8,8 +8,9 @@ from typing import Any
 from ..codecs.base import Codec
 from ..places.registry import Task
 from ..protocol import envelopes, failures
-from ..protocol.caller import ENDED, PARKED, OutgoingCall
+from ..protocol.calls import OutgoingCall
 from ..protocol.streams import CLOSE, NEXT, SEND, THROW, Consumer
+from ..protocol.tables import ENDED, PARKED
 from ..words import errors
 from ..words.options import TaskOptions
 from . import payloads

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..protocol.callee import IncomingCall
+    from ..protocol.calls import IncomingCall
     from .incoming import Incoming
 
 _HOLDS, _LENT, _WAITS = "holds", "lent", "waits"
@@ -38,7 +38,7 @@ class HeldSlot:
         else:
             self._state = _LENT
             self._incoming.count_suspended(self._call, +1)
-            self._incoming.release_slot()
+            self._incoming.release_slot(self._call)
 
     def reclaim(self) -> Awaitable[None] | None:
         self._lent -= 1
@@ -61,7 +61,7 @@ class HeldSlot:
         """The body has ended; what it left running in the background counts no more."""
         self._ended = True
         if self._state is _HOLDS:
-            self._incoming.release_slot()
+            self._incoming.release_slot(self._call)
         elif self._state is _LENT:
             self._incoming.count_suspended(self._call, -1)
         else:

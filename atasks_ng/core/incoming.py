@@ -5,34 +5,38 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..codecs.base import Codec
 from ..places import current
 from ..places.namespaces import Namespace
-from ..places.registry import STREAM, Task
-from ..protocol import envelopes, failures
+from ..places.registry import Task
+from ..protocol import envelopes
 from ..protocol.actions import (
     Action,
     Answer,
     AnswerAgain,
+    Bury,
     HandBack,
     Interrupt,
     Say,
+    SayTo,
     Start,
 )
-from ..protocol.callee import Callee, IncomingCall
+from ..protocol.callee import Callee
+from ..protocol.calls import IncomingCall
 from ..protocol.slots import RESUMED
-from ..transport.base import Delivery, Transport
+from ..transport.base import PROCESS, Delivery, Message, Transport
 from ..words import errors, hooks
-from . import context, payloads
 from .executors import Executors
 from .held import HeldSlot
 from .logs import mark_records
-from .producing import Producing, UnfitItem
+from .performing import Performing
 
 logger = logging.getLogger("atasks_ng.worker")
+
+# How often, in seconds, the worker looks for calls that have run long.
+_SWEEP_EVERY = 1.0
 
 
 class Incoming:
@@ -45,6 +49,7 @@ class Incoming:
         worker: Name of this worker.
         concurrency: How many bodies run at once, those that wait for other calls not counted.
         threads: How many plain functions run at once.
+        max_payload_bytes: Largest result; ``None`` sets no limit.
     """
 
     def __init__(
@@ -54,13 +59,16 @@ class Incoming:
         worker: str,
         concurrency: int,
         threads: int,
+        max_payload_bytes: int | None,
     ) -> None:
         self.transport = transport
         self.worker = worker
         self.loop = asyncio.get_running_loop()
         self.performed = 0
+        self._max_payload = max_payload_bytes
         self._namespace = namespace
-        self._callee = Callee(worker, concurrency)
+        self._callee = Callee(worker, concurrency, transport.address)
+        self._sweeper: asyncio.TimerHandle | None = None
         self._executors = Executors(threads)
         self._context = contextvars.copy_context()
         self._timer: asyncio.TimerHandle | None = None
@@ -89,17 +97,27 @@ class Incoming:
         if refusal is not None:
             delivery.finish(envelopes.encode(refusal))
             return
-        call = IncomingCall(request, delivery.queue, nested=delivery.nested)
+        call = IncomingCall(
+            request, delivery.queue, nested=delivery.nested, lost=delivery.redelivered
+        )
         call.delivery = delivery
-        self._do(self._callee.deliver(call, self.loop.time()))
-        self._note_idle()
-        if call.deadline is not None:
-            self._set_timer()
+        self._act(self._callee.deliver(call, self.loop.time()))
+
+    def on_tell(self, tell: envelopes.Tell) -> None:
+        """A caller says what is to become of a call that was delivered before."""
+        self._act(self._callee.tell(tell, self.loop.time()))
+
+    def on_who(self, who: envelopes.Who) -> None:
+        """A caller asks whether this worker has a call."""
+        self._do(self._callee.who(who, self.loop.time()))
+
+    def on_gone(self, id: str) -> None:
+        """The caller of a call is gone for good."""
+        self._act(self._callee.gone(id, self.loop.time()))
 
     def on_cancel(self, cancel: envelopes.Cancel) -> None:
         """A caller cancelled one of its calls."""
-        self._do(self._callee.cancel(cancel, self.loop.time()))
-        self._note_idle()
+        self._act(self._callee.cancel(cancel, self.loop.time()))
 
     def on_pull(self, pull: envelopes.Pull, back: contextvars.Context | None) -> None:
         """A consumer asks an async generator that runs here for more."""
@@ -146,80 +164,31 @@ class Incoming:
         if hooks.listeners:
             hooks.emit(hooks.CallStarted(call.id, task.name, task.namespace, self.worker))
         try:
-            envelope = await self._answer_of(call, task, codec)
+            envelope = await Performing(self, call, task, codec).answer()
         finally:
             held.end()
         self.performed += 1
         if hooks.listeners:
             self._tell_performed(call, task, envelope)
-        self._do(self._callee.answered(call, envelope, self.loop.time()))
-        self._note_idle()
+        self._act(self._callee.answered(call, envelope, self.loop.time()))
 
-    async def _answer_of(self, call: IncomingCall, task: Task, codec: Codec) -> envelopes.Envelope:
-        """Run the body; return what the caller is told."""
-        brought: dict[str, Any] = {}
-        try:
-            what = f"the arguments of {task.name!r}"
-            content = await payloads.decode(codec, call.request.payload, what)
-            args, kwargs = content
-            if call.request.context:
-                brought = await context.unpack(codec, call.request.context)
-        except Exception as exc:
-            self._callee.body_ended(call, self.loop.time())
-            return envelopes.Refusal(call.id, "DecodeError", [str(exc)])
-        try:
-            if call.interrupted:
-                raise asyncio.CancelledError(*_message(call))
-            if task.kind is STREAM:
-                value = None
-                await Producing(self, call, task, codec, brought).run(args, kwargs)
-            else:
-                value = await self._executors.run(task, args, kwargs)
-        except BaseException as exc:
-            # Everything, SystemExit and KeyboardInterrupt too: it belongs to the caller.
-            if isinstance(exc, GeneratorExit) and not self._is_current(call):
-                raise  # the loop is being closed, and with it this coroutine
-            self._callee.body_ended(call, self.loop.time())
-            return await self._failure(call, task, codec, exc, brought)
-        self._callee.body_ended(call, self.loop.time())
-        try:
-            payload = await payloads.encode(codec, value, f"the result of {task.name!r}")
-        except errors.CodecError as exc:
-            return envelopes.Refusal(call.id, type(exc).__name__, list(exc.args))
-        baggage = await self._changes(codec, brought)
-        return envelopes.Value(call.id, _uncancelled(call), baggage, payload)
+    async def run(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run the body of a task that is no async generator, in the place it asks for."""
+        return await self._executors.run(task, args, kwargs)
 
-    async def _failure(
-        self,
-        call: IncomingCall,
-        task: Task,
-        codec: Codec,
-        exc: BaseException,
-        brought: dict[str, Any],
-    ) -> envelopes.Envelope:
-        if isinstance(exc, UnfitItem):
-            return envelopes.Refusal(call.id, "EncodeError", list(exc.args))
-        record = failures.describe(exc, self.worker, task.name)
-        if exc is call.thrown:
-            record["thrown"] = True
-        try:
-            payload = await payloads.encode_failure(codec, record)
-        except errors.CodecError:
-            first = record["errors"][0]
-            what = [f"{first['module']}.{first['name']}", first["text"]]
-            return envelopes.Refusal(call.id, "RemoteError", what)
-        baggage = await self._changes(codec, brought)
-        return envelopes.Failure(call.id, _uncancelled(call), baggage, payload)
+    def check_size(self, payload: bytes) -> None:
+        """
+        Refuse an answer that is too large, before the broker would.
 
-    async def _changes(self, codec: Codec, brought: dict[str, Any]) -> envelopes.Baggage | None:
-        """Return the context variables that the body changed, if they can be encoded."""
-        if not context.is_needed():
-            return None
-        try:
-            return await context.pack(codec, brought)
-        except Exception:
-            logger.exception("a propagated context variable cannot be encoded")
-            return None
+        Raises:
+            TooLargeError: It is.
+        """
+        if self._max_payload is not None and len(payload) > self._max_payload:
+            raise errors.TooLargeError(len(payload), self._max_payload)
+
+    def body_ended(self, call: IncomingCall) -> None:
+        """From now on, the call cannot be cancelled."""
+        self._act(self._callee.body_ended(call, self.loop.time()))
 
     def _describe(self, call: IncomingCall) -> current.Call:
         request = call.request
@@ -231,16 +200,10 @@ class Incoming:
             parent=request.parent,
             root=request.root,
             depth=request.depth,
-            attempt=1,
+            attempt=call.attempt,
             deadline=call.deadline,
             worker=self.worker,
         )
-
-    def _is_current(self, call: IncomingCall) -> bool:
-        try:
-            return asyncio.current_task() is call.task
-        except RuntimeError:
-            return False
 
     def _tell_performed(self, call: IncomingCall, task: Task, envelope: envelopes.Envelope) -> None:
         outcome = "returned" if call.recalled else type(envelope).__name__.lower()
@@ -263,13 +226,13 @@ class Incoming:
         """Wait for no slot any more."""
         self._callee.slots.leave(held)
 
-    def release_slot(self) -> None:
-        """Give a slot back, and wake whoever gets it."""
-        who = self._callee.slots.release()
-        if isinstance(who, IncomingCall):
-            self._do(self._callee.granted(who, self.loop.time()))
-        elif isinstance(who, HeldSlot):
-            who.grant()
+    def release_slot(self, call: IncomingCall) -> None:
+        """Give the slot of a call back, and wake whoever gets it."""
+        for who in self._callee.slots.release(call):
+            if isinstance(who, IncomingCall):
+                self._do(self._callee.granted(who, self.loop.time()))
+            elif isinstance(who, HeldSlot):
+                who.grant()
 
     def count_suspended(self, call: IncomingCall, change: int) -> None:
         """Let the transport bring as many more calls as wait for others."""
@@ -291,16 +254,14 @@ class Incoming:
             How many calls were handed back.
         """
         before = self.running
-        self._do(self._callee.recall(self.loop.time(), waiting_only=True))
+        self._act(self._callee.recall(self.loop.time(), waiting_only=True))
         handed_back = before - self.running
-        self._note_idle()
         try:
             async with asyncio.timeout(grace):
                 await self._idle.wait()
         except TimeoutError:
             handed_back += self.running
-            self._do(self._callee.recall(self.loop.time()))
-            self._note_idle()
+            self._act(self._callee.recall(self.loop.time()))
             await self._wait_recalled()
         return handed_back
 
@@ -315,16 +276,28 @@ class Incoming:
     def close(self) -> None:
         """Let go of threads and timers."""
         self._executors.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._sweeper):
+            if timer is not None:
+                timer.cancel()
 
     def _note_idle(self) -> None:
-        if self._callee.calls:
-            self._idle.clear()
-        else:
+        if not self._callee.calls:
             self._idle.set()
+            return
+        self._idle.clear()
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(_SWEEP_EVERY, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        self._act(self._callee.sweep(self.loop.time()))
 
     # -- carrying out --------------------------------------------------------------------------
+
+    def _act(self, actions: list[Action]) -> None:
+        self._do(actions)
+        self._note_idle()
+        self._set_timer()
 
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -358,11 +331,21 @@ class Incoming:
     def _answer_again(self, action: AnswerAgain) -> None:
         action.call.delivery.finish(action.body)
 
+    def _say_to(self, action: SayTo) -> None:
+        self.transport.post(Message(PROCESS, action.address, action.id, action.body))
+
+    def _bury(self, action: Bury) -> None:
+        call = action.call
+        logger.error("gave up call %s of %r: %s", call.id, call.request.task, action.reason)
+        call.delivery.refuse(action.reason, None)
+
     def _hand_back(self, action: HandBack) -> None:
         action.call.delivery.hand_back()
 
     def _set_timer(self) -> None:
         when = self._callee.next_tick()
+        if when is None and self._timer is None:
+            return
         if self._timer is not None:
             if when is not None and self._timer.when() <= when:
                 return
@@ -371,9 +354,7 @@ class Incoming:
 
     def _tick(self) -> None:
         self._timer = None
-        self._do(self._callee.tick(max(self.loop.time(), self._callee.next_tick() or 0.0)))
-        self._note_idle()
-        self._set_timer()
+        self._act(self._callee.tick(max(self.loop.time(), self._callee.next_tick() or 0.0)))
 
 
 _CARRY_OUT: dict[type, Callable[[Incoming, Any], None]] = {
@@ -383,13 +364,6 @@ _CARRY_OUT: dict[type, Callable[[Incoming, Any], None]] = {
     Answer: Incoming._answer,
     AnswerAgain: Incoming._answer_again,
     HandBack: Incoming._hand_back,
+    SayTo: Incoming._say_to,
+    Bury: Incoming._bury,
 }
-
-
-def _message(call: IncomingCall) -> list[str]:
-    return [] if call.cancel_message is None else [call.cancel_message]
-
-
-def _uncancelled(call: IncomingCall) -> int:
-    """Return how many of the cancels that it was given the body took back."""
-    return max(0, call.cancels - call.task.cancelling()) if call.cancels else 0

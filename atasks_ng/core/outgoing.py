@@ -13,16 +13,32 @@ from ..places.current import deadline, running, slot
 from ..places.namespaces import Namespace
 from ..places.registry import STREAM, Task
 from ..protocol import envelopes, failures
-from ..protocol.actions import Action, Deliver, End, Send, SendCancel, SendPull, Warn
-from ..protocol.caller import ENDED, PARKED, Caller, CallerTimes, OutgoingCall
+from ..protocol.actions import (
+    Action,
+    Deliver,
+    End,
+    Send,
+    SendCancel,
+    SendPull,
+    SendTell,
+    SendWho,
+    Warn,
+)
+from ..protocol.caller import Caller
+from ..protocol.calls import CallerTimes, OutgoingCall
 from ..protocol.streams import Consumer
+from ..protocol.tables import ENDED, PARKED
 from ..transport.base import NESTED, PROCESS, ROOT, WORKERS, Message, Transport
 from ..words import errors, hooks
 from ..words.ids import new_id
-from ..words.options import TaskOptions
+from ..words.options import Limits, TaskOptions
 from . import context, payloads
+from .inflight import InFlight
 
 logger = logging.getLogger("atasks_ng.caller")
+
+# How often, in seconds, the caller looks for calls that nobody says anything about.
+_SWEEP_EVERY = 5.0
 
 
 class Outgoing:
@@ -33,7 +49,7 @@ class Outgoing:
         namespace: Whose codec is used.
         transport: A connected transport.
         times: Patience of the caller.
-        max_depth: How deep calls may call calls.
+        limits: Bounds of what it may ask for.
     """
 
     def __init__(
@@ -41,14 +57,16 @@ class Outgoing:
         namespace: Namespace,
         transport: Transport,
         times: CallerTimes,
-        max_depth: int,
+        limits: Limits,
     ) -> None:
         self.transport = transport
         self.loop = asyncio.get_running_loop()
         self._namespace = namespace
-        self._max_depth = max_depth
+        self._limits = limits
+        self._in_flight = InFlight(limits.max_in_flight, limits.max_in_flight_bytes)
         self._caller = Caller(times)
         self._timer: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
 
     @property
     def pending(self) -> int:
@@ -62,8 +80,16 @@ class Outgoing:
     ) -> Any:
         """Perform a call on whatever worker gets it; return or raise what its body does."""
         codec = self.codec()
-        call = await self.open(codec, task, options, args, kwargs)
-        outcome = await self.wait(call)
+        # Calls made by tasks do not count: they would wait for each other.
+        place = None if running.get() is not None else await self._in_flight.enter()
+        try:
+            call = await self.open(codec, task, options, args, kwargs)
+            if place is not None:
+                place.weigh(len(call.message.body))
+            outcome = await self.wait(call)
+        finally:
+            if place is not None:
+                place.leave()
         if type(outcome) is envelopes.Value:
             if outcome.context or call.back is not None or outcome.uncancelled:
                 await self.settle_accounts(codec, call, outcome)
@@ -98,18 +124,28 @@ class Outgoing:
         """Encode a call, enter it into the table and post it."""
         outer = running.get()
         depth = 0 if outer is None else outer.depth + 1
-        if depth >= self._max_depth:
-            raise errors.RecursionTooDeepError(task.name, self._max_depth)
+        if depth >= self._limits.max_depth:
+            raise errors.RecursionTooDeepError(task.name, self._limits.max_depth)
         what = f"the arguments of {task.name!r}"
         content = await payloads.encode(codec, (args, kwargs), what)
+        largest = self._limits.max_payload_bytes
+        if largest is not None and len(content) > largest:
+            raise errors.TooLargeError(len(content), largest)
         baggage = await context.pack(codec) if context.is_needed() else None
         id = new_id()
-        call = OutgoingCall(id, task.name, task.namespace, options.queue)
+        call = OutgoingCall(
+            id,
+            task.name,
+            task.namespace,
+            options.queue,
+            rerun=options.ack == "late",
+            max_attempts=options.max_attempts,
+        )
         if task.kind is STREAM:
             call.consumer = Consumer(options.window)
         inherited = None if outer is None else outer.deadline
         ttl_ms = self._set_deadline(call, options.timeout, inherited)
-        request = envelopes.Request(
+        request = call.request = envelopes.Request(
             id,
             task.name,
             codec.name,
@@ -118,6 +154,8 @@ class Outgoing:
             outer.id if outer else None,
             outer.root if outer else id,
             options.window if task.kind is STREAM else 0,
+            1,
+            int(call.rerun),
             baggage,
             content,
         )
@@ -130,9 +168,11 @@ class Outgoing:
             ttl_ms,
             copy_context(),
         )
-        self._caller.open(call)
+        self._caller.open(call, self.loop.time())
         if call.deadline is not None:
             self._set_timer()
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(_SWEEP_EVERY, self._sweep)
         try:
             self.transport.post(call.message)
         except BaseException:
@@ -269,12 +309,13 @@ class Outgoing:
     def on_envelope(self, envelope: envelopes.Envelope, back: Context | None) -> None:
         """An answer, item or notice for one of the calls."""
         call = self._caller.calls.get(envelope.id)
-        if call is None:
+        if call is not None:
+            call.back = back
+        elif type(envelope) is not envelopes.Ask:
             if hooks.listeners:
                 hooks.emit(hooks.MessageDropped("late or unknown answer", envelope.id))
             logger.debug("dropped an answer to %s, which nobody awaits", envelope.id)
             return
-        call.back = back
         self._do(self._caller.receive(envelope, self.loop.time()))
         self._set_timer()
 
@@ -294,8 +335,9 @@ class Outgoing:
     def close(self, error: BaseException) -> None:
         """End every call with an error."""
         self._do(self._caller.close(error, self.loop.time()))
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._sweeper):
+            if timer is not None:
+                timer.cancel()
 
     # -- carrying out --------------------------------------------------------------------------
 
@@ -304,9 +346,12 @@ class Outgoing:
             _CARRY_OUT[type(action)](self, action)
 
     def _send(self, action: Send) -> None:
-        message = action.call.message
-        if action.call.deadline is not None:
-            message.ttl_ms = max(0, int((action.call.deadline - self.loop.time()) * 1000))
+        call, message = action.call, action.call.message
+        if call.deadline is not None:
+            message.ttl_ms = max(0, int((call.deadline - self.loop.time()) * 1000))
+        assert call.request is not None
+        request = call.request._replace(sent=call.sent, ttl_ms=message.ttl_ms)
+        message.body = envelopes.encode(request)
         self._post(message)
 
     def _send_cancel(self, action: SendCancel) -> None:
@@ -323,6 +368,16 @@ class Outgoing:
             message = Message(PROCESS, call.consumer.origin, call.id, body, call.task)
             message.context = here
             self._post(message)
+
+    def _send_who(self, action: SendWho) -> None:
+        call = action.call
+        who = envelopes.Who(call.id, self.transport.address or "")
+        self._post(Message(WORKERS, call.queue, call.id, envelopes.encode(who), call.task))
+
+    def _send_tell(self, action: SendTell) -> None:
+        tell = action.tell
+        logger.info("told a worker about call %s: %s", tell.id, tell.verdict)
+        self._post(Message(PROCESS, action.origin, tell.id, envelopes.encode(tell)))
 
     def _post(self, message: Message) -> None:
         try:
@@ -362,6 +417,12 @@ class Outgoing:
             self._timer.cancel()
         self._timer = None if when is None else self.loop.call_at(when, self._tick)
 
+    def _sweep(self) -> None:
+        self._sweeper = None
+        self._do(self._caller.sweep(self.loop.time()))
+        if self._caller.calls:
+            self._sweeper = self.loop.call_later(_SWEEP_EVERY, self._sweep)
+
     def _tick(self) -> None:
         self._timer = None
         # A timer may fire a little early, by the clock's resolution.
@@ -373,6 +434,8 @@ _CARRY_OUT: dict[type, Callable[[Outgoing, Any], None]] = {
     Send: Outgoing._send,
     SendCancel: Outgoing._send_cancel,
     SendPull: Outgoing._send_pull,
+    SendWho: Outgoing._send_who,
+    SendTell: Outgoing._send_tell,
     Deliver: Outgoing._deliver,
     End: Outgoing._end,
     Warn: Outgoing._warn,

@@ -17,7 +17,7 @@ from ..words.ids import new_id
 from . import context, payloads
 
 if TYPE_CHECKING:
-    from ..protocol.callee import IncomingCall
+    from ..protocol.calls import IncomingCall
     from .incoming import Incoming
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from .callee import IncomingCall
-    from .caller import OutgoingCall
-    from .envelopes import Envelope, Item, Pull
+    from .calls import IncomingCall, OutgoingCall
+    from .envelopes import Envelope, Item, Pull, Tell
 
 
 class Send(NamedTuple):
@@ -28,6 +27,25 @@ class SendPull(NamedTuple):
 
     call: OutgoingCall
     pull: Pull
+
+
+class SendWho(NamedTuple):
+    """Ask all workers of the queue of a call whether one of them has it."""
+
+    call: OutgoingCall
+
+
+class SendTell(NamedTuple):
+    """
+    Tell a worker what is to become of a call.
+
+    Attributes:
+        origin: Address of the worker.
+        tell: The envelope.
+    """
+
+    origin: str
+    tell: Tell
 
 
 class Deliver(NamedTuple):
@@ -84,6 +102,21 @@ class Answer(NamedTuple):
     envelope: Envelope | None
 
 
+class SayTo(NamedTuple):
+    """Send an envelope, encoded, to an address."""
+
+    address: str
+    id: str
+    body: bytes
+
+
+class Bury(NamedTuple):
+    """Keep the request where operators find it; it has cost too many workers."""
+
+    call: IncomingCall
+    reason: str
+
+
 class HandBack(NamedTuple):
     """Put the delivery back into its queue, for another worker."""
 
@@ -101,6 +134,8 @@ Action = (
     Send
     | SendCancel
     | SendPull
+    | SendWho
+    | SendTell
     | Deliver
     | End
     | Warn
@@ -110,4 +145,6 @@ Action = (
     | Answer
     | HandBack
     | AnswerAgain
+    | SayTo
+    | Bury
 )

@@ -1,12 +1,4 @@
-"""
-The callee's machine: every call that was delivered to this worker, until it is settled.
-
-Law: each (state, event) pair is listed in ``CALLEE``. A cancel for a call that is in no table may
-have overtaken it: it is remembered for a while, and the call, when it comes, never starts.
-
-States: ``waiting`` (delivered, no slot free), ``running``, ``cancelling`` (running, and told to
-stop), ``answering`` (the body has ended, its answer is being encoded), ``ended``.
-"""
+"""The callee's machine: every call that was delivered to this worker, until it is settled."""
 
 from __future__ import annotations
 
@@ -14,111 +6,61 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from .actions import Action, Answer, AnswerAgain, HandBack, Interrupt, Say, Start
+from .actions import (
+    Action,
+    Answer,
+    AnswerAgain,
+    Bury,
+    HandBack,
+    Interrupt,
+    Say,
+    SayTo,
+    Start,
+)
+from .calls import CalleeTimes, IncomingCall
+from .envelopes import (
+    ALIVE,
+    HANDED_BACK,
+    Ask,
+    Cancel,
+    Cancelled,
+    Envelope,
+    Notice,
+    Refusal,
+    Tell,
+    Who,
+)
 from .envelopes import CANCELLING as NOTICE_CANCELLING
-from .envelopes import Cancel, Cancelled, Envelope, Notice, Request
-from .slots import NESTED, ROOT, Slots
+from .slots import ALONE, NESTED, ROOT, Slots
+from .tables import (
+    ANSWERED,
+    ASK_AGAIN,
+    ASKING,
+    BODY_ENDED,
+    CALLEE,
+    CANCEL,
+    CANCELLING,
+    DEADLINE,
+    ENDED,
+    FORBIDDEN,
+    GO,
+    GONE,
+    RECALL,
+    RUNNING,
+    SILENCE,
+    SLOT,
+    STALE,
+    WAITING,
+)
 from .timers import Timers
 
-WAITING, RUNNING, CANCELLING, ANSWERING, ENDED = (
-    "waiting",
-    "running",
-    "cancelling",
-    "answering",
-    "ended",
-)
-
-#: Events.
-SLOT, CANCEL, DEADLINE, BODY_ENDED, ANSWERED, RECALL = (
-    "slot",
-    "cancel",
-    "deadline",
-    "body ended",
-    "answered",
-    "recall",
-)
-
-#: (state, event) → (next state, steps). Steps are methods of ``Callee``, done in this order.
-CALLEE: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
-    (WAITING, SLOT): (RUNNING, ("start",)),
-    (WAITING, CANCEL): (ENDED, ("leave_line", "answer_cancelled")),
-    (WAITING, DEADLINE): (ENDED, ("leave_line", "answer_nothing")),
-    (WAITING, RECALL): (ENDED, ("leave_line", "hand_back")),
-    (RUNNING, CANCEL): (CANCELLING, ("notice", "interrupt")),
-    (RUNNING, DEADLINE): (CANCELLING, ("interrupt",)),
-    (RUNNING, BODY_ENDED): (ANSWERING, ()),
-    (RUNNING, RECALL): (CANCELLING, ("mark_recalled", "interrupt")),
-    (CANCELLING, CANCEL): (CANCELLING, ("notice", "interrupt")),
-    (CANCELLING, DEADLINE): (CANCELLING, ()),
-    (CANCELLING, BODY_ENDED): (ANSWERING, ()),
-    (CANCELLING, RECALL): (CANCELLING, ("interrupt",)),
-    (ANSWERING, CANCEL): (ANSWERING, ()),
-    (ANSWERING, DEADLINE): (ANSWERING, ()),
-    (ANSWERING, RECALL): (ANSWERING, ()),
-    (ANSWERING, ANSWERED): (ENDED, ("answer",)),
-}
+__all__ = ["CALLEE", "Callee", "CalleeTimes", "IncomingCall"]
 
 # Bounds of what is remembered of the past: enough for every call that can be under way between
 # a worker and its callers, and a known amount of memory.
 REMEMBERED_CANCELS = 10_000
 REMEMBERED_ANSWERS = 10_000
 REMEMBERED_ANSWER_BYTES = 16 * 1024 * 1024
-
-
-class IncomingCall:
-    """
-    One delivered call.
-
-    Attributes:
-        request: What was asked.
-        nested: True if it came by the queue of nested calls.
-        deadline: When it must have ended, or ``None``.
-        state: State in the table.
-        recalled: True if a stopping worker took it back: it is handed to another one.
-    """
-
-    __slots__ = (
-        "begun",
-        "cancel_message",
-        "cancels",
-        "context",
-        "deadline",
-        "delivery",
-        "id",
-        "interrupted",
-        "nested",
-        "producing",
-        "queue",
-        "recalled",
-        "request",
-        "started",
-        "state",
-        "task",
-        "thrown",
-    )
-
-    def __init__(self, request: Request, queue: str, *, nested: bool = False) -> None:
-        self.id = request.id
-        self.request = request
-        self.queue = queue
-        self.nested = nested
-        self.deadline: float | None = None
-        self.state = WAITING
-        self.recalled = False
-        self.cancel_message: str | None = None
-        # The shell's own. No rule looks at them.
-        self.begun = False
-        self.interrupted = False
-        self.cancels = 0
-        self.producing: Any = None
-        self.thrown: BaseException | None = None
-        self.context: Any = None
-        self.delivery: Any = None
-        self.task: Any = None
-        self.started = 0.0
-
-    def __repr__(self) -> str:
-        return f"<IncomingCall {self.id[:8]} of {self.request.task!r}, {self.state}>"
 
 
 class Callee:
@@ -128,16 +70,28 @@ class Callee:
     Args:
         worker: Name of this worker, for notices.
         concurrency: How many calls may run at once.
+        address: Where callers reach this worker; without one, no caller can be asked anything.
+        times: Its patience.
     """
 
-    def __init__(self, worker: str, concurrency: int) -> None:
+    def __init__(
+        self,
+        worker: str,
+        concurrency: int,
+        address: str | None = None,
+        times: CalleeTimes | None = None,
+    ) -> None:
         self.worker = worker
+        self.address = address
+        self.times = times or CalleeTimes()
         self.slots = Slots(concurrency)
         self.calls: dict[str, IncomingCall] = {}
         self._timers: Timers[IncomingCall] = Timers()
         self._cancelled: OrderedDict[str, str | None] = OrderedDict()
         self._answers: OrderedDict[str, bytes] = OrderedDict()
         self._answer_bytes = 0
+
+    # -- what callers send ---------------------------------------------------------------------
 
     def deliver(self, call: IncomingCall, now: float) -> list[Action]:
         """A request arrived."""
@@ -157,9 +111,13 @@ class Callee:
         if ttl_ms is not None:
             call.deadline = now + ttl_ms / 1000
             self._timers.add(call.deadline, DEADLINE, call)
-        if self.slots.take(call, NESTED if call.nested else ROOT):
-            return self._happen(call, SLOT, now)
-        return []
+        actions: list[Action] = []
+        if self.address is not None and (call.lost or call.request.sent > 1):
+            call.state = ASKING
+            self._ask(call, now, None, actions)
+        else:
+            self._line_up(call, now, None, actions)
+        return actions
 
     def cancel(self, cancel: Cancel, now: float) -> list[Action]:
         """A caller cancelled a call."""
@@ -169,6 +127,34 @@ class Callee:
             return []
         call.cancel_message = cancel.message
         return self._happen(call, DEADLINE if cancel.reason == "deadline" else CANCEL, now)
+
+    def tell(self, tell: Tell, now: float) -> list[Action]:
+        """A caller says what is to become of a call."""
+        call = self.calls.get(tell.id)
+        if call is None or tell.verdict not in STALE:
+            return []
+        if call.state is ASKING:
+            call.silence_at = None
+            call.attempt = max(1, tell.attempt)
+            call.alone = bool(tell.alone)
+        return self._happen(call, tell.verdict, now)
+
+    def who(self, who: Who, now: float) -> list[Action]:
+        """A caller asks whether this worker has a call."""
+        call = self.calls.get(who.id)
+        if call is not None:
+            if call.state is ASKING:
+                return []
+            return [Say(call, Notice(call.id, ALIVE, self.worker))]
+        answer = self._answers.get(who.id)
+        return [] if answer is None else [SayTo(who.origin, who.id, answer)]
+
+    def gone(self, id: str, now: float) -> list[Action]:
+        """The caller of a call is gone for good."""
+        call = self.calls.get(id)
+        return [] if call is None else self._happen(call, GONE, now)
+
+    # -- what happens in the worker ------------------------------------------------------------
 
     def granted(self, call: IncomingCall, now: float) -> list[Action]:
         """A slot became free, and the call has it."""
@@ -196,14 +182,25 @@ class Callee:
         """The worker stops: hand back what waits, and, unless told otherwise, what runs."""
         actions: list[Action] = []
         for call in list(self.calls.values()):
-            if call.state is WAITING or not waiting_only:
+            if call.state in (ASKING, WAITING) or not waiting_only:
                 actions += self._happen(call, RECALL, now)
+        return actions
+
+    def sweep(self, now: float) -> list[Action]:
+        """Let calls that run long say that they are alive; call it about every second."""
+        actions: list[Action] = []
+        for call in self.calls.values():
+            if call.state in (RUNNING, CANCELLING, WAITING) and now >= call.beat_at:
+                call.beat_at = now + self.times.beat
+                actions.append(Say(call, Notice(call.id, ALIVE, self.worker)))
         return actions
 
     def tick(self, now: float) -> list[Action]:
         """Tell the time; call it at :meth:`next_tick`."""
         actions: list[Action] = []
         for reason, call in self._timers.due(now):
+            if reason is SILENCE and (call.silence_at is None or call.silence_at > now):
+                continue  # the caller has answered since
             if call.state is not ENDED:
                 actions += self._happen(call, reason, now)
         return actions
@@ -220,46 +217,96 @@ class Callee:
             self._cancelled.popitem(last=False)
 
     def _happen(self, call: IncomingCall, event: str, now: float, data: Any = None) -> list[Action]:
+        if event in STALE and call.state is not ASKING:
+            return []
         call.state, steps = CALLEE[call.state, event]
         if call.state is ENDED:
             del self.calls[call.id]
             self._timers.compact(self.calls)
         actions: list[Action] = []
         for step in steps:
-            _STEPS[step](self, call, data, actions)
+            _STEPS[step](self, call, now, data, actions)
         return actions
 
-    # -- steps ---------------------------------------------------------------------------------
+    # -- steps: asking -------------------------------------------------------------------------
 
-    def _start(self, call: IncomingCall, data: Any, actions: list[Action]) -> None:
+    def _ask(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
+        assert self.address is not None
+        actions.append(Say(call, Ask(call.id, self.address, self.worker, int(call.lost))))
+        call.silence_at = now + self.times.silence
+        self._timers.add(call.silence_at, SILENCE, call)
+
+    def _ask_later(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
+        self._timers.add(now + self.times.stand_by, ASK_AGAIN, call)
+
+    def _presume(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
+        # A caller that exists and does not answer counts as waiting; but what must not run twice
+        # does not run on a presumption.
+        may_run = call.request.rerun or not call.lost
+        actions += self._happen(call, GO if may_run else FORBIDDEN, now)
+
+    def _bury(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
+        actions.append(Bury(call, f"lost with its worker {call.attempt} times"))
+
+    # -- steps: running ------------------------------------------------------------------------
+
+    def _line_up(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
+        call.state = WAITING
+        call.beat_at = now + self.times.first_beat
+        precedence = NESTED if call.nested else ROOT
+        if self.slots.take(call, ALONE if call.alone else precedence):
+            actions += self._happen(call, SLOT, now)
+
+    def _start(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(Start(call))
 
-    def _leave_line(self, call: IncomingCall, data: Any, actions: list[Action]) -> None:
+    def _leave_line(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         self.slots.leave(call)
 
-    def _notice(self, call: IncomingCall, data: Any, actions: list[Action]) -> None:
+    def _notice(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(Say(call, Notice(call.id, NOTICE_CANCELLING, self.worker)))
 
-    def _interrupt(self, call: IncomingCall, data: Any, actions: list[Action]) -> None:
+    def _interrupt(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(Interrupt(call, call.cancel_message))
 
-    def _mark_recalled(self, call: IncomingCall, data: Any, actions: list[Action]) -> None:
+    def _mark_recalled(
+        self, call: IncomingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
         call.recalled = True
 
-    def _answer_cancelled(self, call: IncomingCall, data: Any, actions: list[Action]) -> None:
+    # -- steps: ending -------------------------------------------------------------------------
+
+    def _answer_cancelled(
+        self, call: IncomingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
         actions.append(Answer(call, Cancelled(call.id, call.cancel_message)))
 
-    def _answer_nothing(self, call: IncomingCall, data: Any, actions: list[Action]) -> None:
+    def _answer_nothing(
+        self, call: IncomingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
         actions.append(Answer(call, None))
 
-    def _hand_back(self, call: IncomingCall, data: Any, actions: list[Action]) -> None:
+    def _hand_back(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
+        # The caller hears first: going back in good order is no lost attempt.
+        actions.append(Say(call, Notice(call.id, HANDED_BACK, self.worker)))
         actions.append(HandBack(call))
 
-    def _answer(self, call: IncomingCall, data: Any, actions: list[Action]) -> None:
-        actions.append(HandBack(call) if call.recalled else Answer(call, data))
+    def _answer(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
+        if not call.recalled:
+            actions.append(Answer(call, data))
+        elif call.request.rerun:
+            self._hand_back(call, now, data, actions)
+        else:
+            self._answer_lost(call, now, data, actions)
+
+    def _answer_lost(
+        self, call: IncomingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        error = Refusal(call.id, "WorkerLostError", [call.request.task, call.attempt])
+        actions.append(Answer(call, error))
 
 
-_Step = Callable[[Callee, IncomingCall, Any, list[Action]], None]
+_Step = Callable[[Callee, IncomingCall, float, Any, list[Action]], None]
 
 _STEPS: dict[str, _Step] = {
     step: getattr(Callee, f"_{step}") for _, steps in CALLEE.values() for step in steps

@@ -1,166 +1,53 @@
-"""
-The caller's machine: every call that this process awaits, from the request to its end.
-
-Law: each (state, event) pair is listed in ``CALLER``. An envelope for a call that is in no table
-is late or a stranger's: it is counted and dropped.
-
-States: ``open`` (an answer is awaited), ``parked`` (a stream whose consumer is busy with an item),
-``cancelling`` (the caller was cancelled and waits for the callee to end), ``ended``.
-"""
+"""The caller's machine: every call that this process awaits, from the request to its end."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from ..words.errors import DeadlineError, NoWorkerError, WorkerLostError
-from .actions import Action, Deliver, End, Send, SendCancel, SendPull, Warn
-from .envelopes import Envelope, Item, Notice, Pull
-from .streams import AGAIN, Consumer
+from .actions import (
+    Action,
+    Deliver,
+    End,
+    Send,
+    SendCancel,
+    SendPull,
+    SendTell,
+    SendWho,
+    Warn,
+)
+from .calls import CallerTimes, OutgoingCall
+from .envelopes import ALIVE, HANDED_BACK, Ask, Envelope, Item, Notice, Pull, Tell
+from .streams import AGAIN
+from .tables import (
+    ABANDON,
+    ASK,
+    ASKED,
+    CALLER,
+    CANCEL,
+    CONDEMNED,
+    DEADLINE,
+    ENDED,
+    GO,
+    ITEM,
+    LOST,
+    NOTICE,
+    OPEN,
+    OVERDUE,
+    QUIET,
+    RELINKED,
+    REPLY,
+    RESEND,
+    RESTARTED,
+    RETURNED,
+    SETTLED,
+    STAND_BY,
+    UNHELD,
+)
 from .timers import Timers
 
-OPEN, PARKED, CANCELLING, ENDED = "open", "parked", "cancelling", "ended"
-
-#: Events.
-REPLY, NOTICE, CANCEL, ABANDON, DEADLINE = "reply", "notice", "cancel", "abandon", "deadline"
-RETURNED, RESEND, QUIET, RELINKED, LOST = "returned", "resend", "quiet", "relinked", "lost"
-ITEM, ASK, RESTARTED = "item", "ask", "restarted"
-
-#: (state, event) → (next state, steps). Steps are methods of ``Caller``, done in this order.
-CALLER: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
-    (OPEN, REPLY): (ENDED, ("end",)),
-    (OPEN, NOTICE): (OPEN, ()),
-    (OPEN, CANCEL): (CANCELLING, ("send_cancel", "await_sign")),
-    (OPEN, ABANDON): (ENDED, ("send_cancel",)),
-    (OPEN, DEADLINE): (ENDED, ("send_expiry", "end_expired")),
-    (OPEN, RETURNED): (OPEN, ("try_later",)),
-    (OPEN, RESEND): (OPEN, ("send",)),
-    (OPEN, RELINKED): (OPEN, ("send_again",)),
-    (OPEN, QUIET): (OPEN, ()),
-    (OPEN, LOST): (ENDED, ("end",)),
-    (OPEN, ITEM): (PARKED, ("deliver",)),
-    (OPEN, RESTARTED): (ENDED, ("send_cancel", "end_restarted")),
-    (PARKED, ASK): (OPEN, ("send_pull",)),
-    (PARKED, ITEM): (PARKED, ()),
-    (PARKED, REPLY): (ENDED, ("end",)),
-    (PARKED, NOTICE): (PARKED, ()),
-    (PARKED, ABANDON): (ENDED, ("send_cancel",)),
-    (PARKED, DEADLINE): (ENDED, ("send_expiry", "end_expired")),
-    (PARKED, RETURNED): (PARKED, ()),
-    (PARKED, RESEND): (PARKED, ()),
-    (PARKED, QUIET): (PARKED, ()),
-    (PARKED, RELINKED): (PARKED, ()),
-    (PARKED, LOST): (ENDED, ("end",)),
-    (PARKED, RESTARTED): (ENDED, ("send_cancel", "end_restarted")),
-    (CANCELLING, REPLY): (ENDED, ("end",)),
-    (CANCELLING, NOTICE): (CANCELLING, ("await_end",)),
-    (CANCELLING, CANCEL): (CANCELLING, ("send_cancel",)),
-    (CANCELLING, ABANDON): (ENDED, ()),
-    (CANCELLING, DEADLINE): (ENDED, ("end_expired",)),
-    # It never reached a queue, so it never starts.
-    (CANCELLING, RETURNED): (ENDED, ("end_cancelled",)),
-    (CANCELLING, RESEND): (ENDED, ("end_cancelled",)),
-    (CANCELLING, QUIET): (ENDED, ("end_cancelled",)),
-    (CANCELLING, RELINKED): (CANCELLING, ("send_cancel",)),
-    (CANCELLING, LOST): (ENDED, ("end_cancelled",)),
-    # An async generator that swallows the cancel and yields.
-    (CANCELLING, ITEM): (PARKED, ("deliver",)),
-    (CANCELLING, RESTARTED): (ENDED, ("send_cancel", "end_cancelled")),
-}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CallerTimes:
-    """
-    Patience of a caller, in seconds.
-
-    Attributes:
-        worker_grace: How long a call may find nobody who serves its queue.
-        warn_after: When the log says so.
-        retry_every: Pause between two tries to hand such a call over.
-        sign: How long a cancelled call waits for a first sign that somebody runs it. 1 s:
-            a worker that is alive answers in a round trip; one that does not is busy
-            with something else than this call, or has not got it.
-        cancel_grace: How long it then waits for the end of the callee's clean-up.
-    """
-
-    worker_grace: float = 30.0
-    warn_after: float = 5.0
-    retry_every: float = 0.5
-    sign: float = 1.0
-    cancel_grace: float = 30.0
-
-
-class OutgoingCall:
-    """
-    One awaited call.
-
-    Attributes:
-        id: Its identity.
-        task: Name of the task.
-        namespace: Namespace of the task.
-        queue: Queue that carries it.
-        timeout: The time it has in all, in seconds, or ``None``.
-        deadline: When it must have ended, or ``None``.
-        state: State in the table.
-        cancel_message: What the latest cancel said.
-        unserved_since: When it was first returned because nobody serves its queue.
-        consumer: The receiving end, if the task is an async generator.
-    """
-
-    __slots__ = (
-        "_warned",
-        "back",
-        "cancel_message",
-        "cancels",
-        "consumer",
-        "deadline",
-        "id",
-        "message",
-        "namespace",
-        "outcome",
-        "queue",
-        "quiet_at",
-        "state",
-        "task",
-        "timeout",
-        "unserved_since",
-        "waiter",
-    )
-
-    def __init__(
-        self,
-        id: str,
-        task: str,
-        namespace: str,
-        queue: str,
-        *,
-        timeout: float | None = None,
-        deadline: float | None = None,
-    ) -> None:
-        self.id = id
-        self.task = task
-        self.namespace = namespace
-        self.queue = queue
-        self.timeout = timeout
-        self.deadline = deadline
-        self.state = OPEN
-        self.cancel_message: str | None = None
-        self.unserved_since: float | None = None
-        self.consumer: Consumer | None = None
-        self.quiet_at: float | None = None
-        self._warned = False
-        # The shell's own: what it sends again, what it wakes, and the context that came back. No
-        # rule looks at them.
-        self.back: Any = None
-        self.cancels = 0
-        self.message: Any = None
-        self.outcome: Any = None
-        self.waiter: Any = None
-
-    def __repr__(self) -> str:
-        return f"<OutgoingCall {self.id[:8]} of {self.task!r}, {self.state}>"
+__all__ = ["CALLER", "Caller", "CallerTimes", "OutgoingCall"]
 
 
 class Caller:
@@ -176,9 +63,10 @@ class Caller:
         self.calls: dict[str, OutgoingCall] = {}
         self._timers: Timers[OutgoingCall] = Timers()
 
-    def open(self, call: OutgoingCall) -> None:
+    def open(self, call: OutgoingCall, now: float) -> None:
         """Enter a call into the table; its request is about to be sent."""
         self.calls[call.id] = call
+        call.heard_at = now
         if call.deadline is not None:
             self._timers.add(call.deadline, DEADLINE, call)
 
@@ -186,10 +74,14 @@ class Caller:
         """Take an envelope from a worker; an empty list means that it was of no use."""
         call = self.calls.get(envelope.id)
         if call is None:
+            if type(envelope) is Ask:
+                return [SendTell(envelope.origin, Tell(envelope.id, SETTLED, 0, 0))]
             return []
         if type(envelope) is Item:
             return self._receive_item(call, envelope, now)
-        return self._happen(call, NOTICE if type(envelope) is Notice else REPLY, now, envelope)
+        if type(envelope) is Notice:
+            return self._happen(call, NOTICE, now, envelope)
+        return self._happen(call, ASKED if type(envelope) is Ask else REPLY, now, envelope)
 
     def ask(self, call: OutgoingCall, pull: Pull, now: float) -> list[Action]:
         """The consumer of a stream wants the next item, or has something to send in."""
@@ -222,12 +114,24 @@ class Caller:
         """The transport is gone for good: every call ends."""
         return self._for_all(LOST, now, error)
 
+    def sweep(self, now: float) -> list[Action]:
+        """Send again what nobody has said anything about for long; call it every few seconds."""
+        actions: list[Action] = []
+        for call in list(self.calls.values()):
+            patience = self.times.overdue * 2 ** (call.sent - 1)
+            if call.state is OPEN and now - call.heard_at >= patience:
+                call.heard_at = now
+                actions += self._happen(call, OVERDUE, now)
+        return actions
+
     def tick(self, now: float) -> list[Action]:
         """Tell the time; call it at :meth:`next_tick`."""
         actions: list[Action] = []
         for reason, call in self._timers.due(now):
-            if call.state is ENDED or (reason == QUIET and self._is_heard(call, now)):
+            if call.state is ENDED or (reason is QUIET and not call.is_quiet(now)):
                 continue
+            if reason is UNHELD and call.asker is None:
+                continue  # somebody had it after all
             actions += self._happen(call, reason, now)
         return actions
 
@@ -239,6 +143,7 @@ class Caller:
         consumer = call.consumer
         if consumer is None:
             return []
+        call.heard_at = now
         if consumer.is_of_another_run(item):
             return self._happen(call, RESTARTED, now)
         return self._happen(call, ITEM, now, item) if consumer.accept(item) else []
@@ -259,24 +164,22 @@ class Caller:
             _STEPS[step](self, call, now, data, actions)
         return actions
 
-    # -- steps ---------------------------------------------------------------------------------
+    # -- steps: sending ------------------------------------------------------------------------
 
     def _send(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
+        call.sent += 1
         actions.append(Send(call))
 
     def _send_again(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         if call.consumer is None or not call.consumer.received:
-            actions.append(Send(call))
-        else:
-            actions.append(SendPull(call, call.consumer.pull(call.id, AGAIN)))
-            if call.consumer.last_pull is not None:
-                actions.append(SendPull(call, call.consumer.last_pull))
+            self._send(call, now, data, actions)
+            return
+        actions.append(SendPull(call, call.consumer.pull(call.id, AGAIN)))
+        if call.consumer.last_pull is not None:
+            actions.append(SendPull(call, call.consumer.last_pull))
 
     def _send_pull(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(SendPull(call, data))
-
-    def _deliver(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
-        actions.append(Deliver(call, data))
 
     def _send_cancel(
         self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
@@ -288,17 +191,6 @@ class Caller:
     ) -> None:
         actions.append(SendCancel(call, "deadline"))
 
-    def _await_sign(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
-        call.quiet_at = now + self.times.sign
-        self._timers.add(call.quiet_at, QUIET, call)
-
-    def _await_end(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
-        call.quiet_at = now + self.times.cancel_grace
-        self._timers.add(call.quiet_at, QUIET, call)
-
-    def _is_heard(self, call: OutgoingCall, now: float) -> bool:
-        return call.quiet_at is None or call.quiet_at > now
-
     def _try_later(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         if call.unserved_since is None:
             call.unserved_since = now
@@ -307,11 +199,88 @@ class Caller:
             error = NoWorkerError(call.task, call.queue, self.times.worker_grace, call.namespace)
             actions += self._happen(call, LOST, now, error)
             return
-        if unserved >= self.times.warn_after and not call._warned:
-            call._warned = True
+        if unserved >= self.times.warn_after and not call.warned:
+            call.warned = True
             actions.append(Warn(call))
+        # It reached no queue: that sending does not count.
+        call.sent -= 1
         left = call.unserved_since + self.times.worker_grace - now
         self._timers.add(now + min(self.times.retry_every, left), RESEND, call)
+
+    # -- steps: a worker was lost --------------------------------------------------------------
+
+    def _note_holder(
+        self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        notice: Notice = data
+        call.heard_at = now
+        if notice.what == HANDED_BACK:
+            call.handed_back = True
+        if notice.what != ALIVE:
+            return
+        if call.holder is None:
+            call.holder = notice.worker
+        elif notice.worker != call.holder and call.attempt > 1:
+            # A worker that was taken for dead is not: that attempt was no loss.
+            call.attempt -= 1
+        if call.asker is not None:
+            self._tell(call, call.asker, STAND_BY, actions)
+            call.asker = None
+
+    def _seek_holder(
+        self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        ask: Ask = data
+        call.heard_at = now
+        call.asker = ask
+        actions.append(SendWho(call))
+        self._timers.add(now + self.times.holder, UNHELD, call)
+
+    def _grant(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
+        assert call.asker is not None
+        asker, call.asker = call.asker, None
+        if call.consumer is not None and call.consumer.received:
+            self._tell(call, asker, SETTLED, actions)
+            actions += self._happen(call, RESTARTED, now)
+            return
+        if asker.lost and not call.handed_back:
+            if not call.rerun or call.attempt >= call.max_attempts:
+                self._tell(call, asker, CONDEMNED if call.rerun else SETTLED, actions)
+                error = WorkerLostError(call.task, call.attempt)
+                actions += self._happen(call, LOST, now, error)
+                return
+            call.attempt += 1
+        call.handed_back = False
+        call.holder = asker.worker
+        # The last attempt convicts, so nobody else may be running who could be the culprit.
+        alone = call.attempt >= call.max_attempts > 1
+        self._tell(call, asker, GO, actions, alone=alone)
+
+    def _tell_settled(
+        self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        ask = data if type(data) is Ask else call.asker
+        if ask is not None:
+            self._tell(call, ask, SETTLED, actions)
+
+    @staticmethod
+    def _tell(
+        call: OutgoingCall, ask: Ask, verdict: str, actions: list[Action], *, alone: bool = False
+    ) -> None:
+        actions.append(SendTell(ask.origin, Tell(call.id, verdict, call.attempt, int(alone))))
+
+    # -- steps: waiting and ending -------------------------------------------------------------
+
+    def _await_sign(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
+        call.quiet_at = now + self.times.sign
+        self._timers.add(call.quiet_at, QUIET, call)
+
+    def _await_end(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
+        call.quiet_at = now + self.times.cancel_grace
+        self._timers.add(call.quiet_at, QUIET, call)
+
+    def _deliver(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
+        actions.append(Deliver(call, data))
 
     def _end(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(End(call, data))
@@ -324,7 +293,7 @@ class Caller:
     def _end_restarted(
         self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
     ) -> None:
-        actions.append(End(call, WorkerLostError(call.task, 1)))
+        actions.append(End(call, WorkerLostError(call.task, call.attempt)))
 
     def _end_cancelled(
         self, call: OutgoingCall, now: float, data: Any, actions: list[Action]

@@ -17,6 +17,9 @@ cancel     caller → worker     cancel this call
 cancelled  worker → caller     the call was cancelled before it started
 item       worker → caller     the async generator yielded this
 pull       caller → worker     go on with the async generator
+ask        worker → caller     this call was delivered before: what is to become of it
+tell       caller → worker     that
+who        caller → worker     does anybody have this call
 =========  ==================  ==========================================================
 """
 
@@ -41,13 +44,16 @@ VERSION = 1
     _CANCELLED,
     _ITEM,
     _PULL,
-) = range(1, 10)
+    _ASK,
+    _TELL,
+    _WHO,
+) = range(1, 13)
 
 #: Context variables that travel: name → encoded value.
 Baggage = dict[str, bytes]
 
 #: What a notice says.
-CANCELLING, ALIVE = "cancelling", "alive"
+CANCELLING, ALIVE, HANDED_BACK = "cancelling", "alive", "handed back"
 
 
 class Request(NamedTuple):
@@ -63,6 +69,8 @@ class Request(NamedTuple):
         parent: Identity of the call that awaits it, or ``None``.
         root: Identity of the outermost call.
         credit: How many items of a stream may be sent unasked; 0 for a task that is none.
+        sent: How many times it was sent, this one counted.
+        rerun: 0 if it must not run again once a worker may have started it, else 1.
         context: Context variables of the caller, or ``None``.
         payload: The arguments: an encoded ``(args, kwargs)``.
     """
@@ -75,6 +83,8 @@ class Request(NamedTuple):
     parent: str | None
     root: str
     credit: int
+    sent: int
+    rerun: int
     context: Baggage | None
     payload: bytes
 
@@ -126,7 +136,8 @@ class Notice(NamedTuple):
 
     Attributes:
         id: Identity of the call.
-        what: ``"cancelling"`` or ``"alive"``.
+        what: ``"cancelling"``, ``"alive"``, or ``"handed back"``: a worker that stops has put it
+            back into its queue.
         worker: Name of the worker that runs it.
     """
 
@@ -201,7 +212,62 @@ class Pull(NamedTuple):
     payload: bytes
 
 
-Envelope = Request | Value | Failure | Refusal | Notice | Cancel | Cancelled | Item | Pull
+class Ask(NamedTuple):
+    """
+    A call was delivered that somebody may have run before.
+
+    Attributes:
+        id: Identity of the call.
+        origin: Address of the worker that asks.
+        worker: Its name.
+        lost: 1 if a worker is gone that had it, 0 if it was only sent twice.
+    """
+
+    id: str
+    origin: str
+    worker: str
+    lost: int
+
+
+class Tell(NamedTuple):
+    """
+    What is to become of a call that was asked about.
+
+    Attributes:
+        id: Identity of the call.
+        verdict: ``"go"``, ``"stand by"`` (another worker has it), ``"settled"`` or ``"condemned"``
+            (it has cost too many workers).
+        attempt: Which attempt it is, counted from 1.
+        alone: 1 if no other call may run beside it.
+    """
+
+    id: str
+    verdict: str
+    attempt: int
+    alone: int
+
+
+class Who(NamedTuple):
+    """Whoever has this call says so."""
+
+    id: str
+    origin: str
+
+
+Envelope = (
+    Request
+    | Value
+    | Failure
+    | Refusal
+    | Notice
+    | Cancel
+    | Cancelled
+    | Item
+    | Pull
+    | Ask
+    | Tell
+    | Who
+)
 
 _KINDS: dict[type, int] = {
     Request: _REQUEST,
@@ -213,6 +279,9 @@ _KINDS: dict[type, int] = {
     Cancelled: _CANCELLED,
     Item: _ITEM,
     Pull: _PULL,
+    Ask: _ASK,
+    Tell: _TELL,
+    Who: _WHO,
 }
 
 _pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True).pack
@@ -268,7 +337,8 @@ _MAYBE_TEXT, _BAGGAGE = (str, _NONE), (dict, _NONE)
 _READERS: dict[int, Callable[[list[Any]], Envelope]] = {
     _REQUEST: _read(
         Request,
-        *(_TEXT, _TEXT, _TEXT, (int, _NONE), _INT, _MAYBE_TEXT, _TEXT, _INT, _BAGGAGE, _BYTES),
+        *(_TEXT, _TEXT, _TEXT, (int, _NONE), _INT, _MAYBE_TEXT, _TEXT, _INT, _INT, _INT),
+        *(_BAGGAGE, _BYTES),
     ),
     _VALUE: _read(Value, _TEXT, _INT, _BAGGAGE, _BYTES),
     _FAILURE: _read(Failure, _TEXT, _INT, _BAGGAGE, _BYTES),
@@ -278,4 +348,7 @@ _READERS: dict[int, Callable[[list[Any]], Envelope]] = {
     _CANCELLED: _read(Cancelled, _TEXT, _MAYBE_TEXT),
     _ITEM: _read(Item, _TEXT, _TEXT, _INT, _TEXT, _BAGGAGE, _BYTES),
     _PULL: _read(Pull, _TEXT, _TEXT, _INT, _INT, _INT, _BAGGAGE, _BYTES),
+    _ASK: _read(Ask, _TEXT, _TEXT, _TEXT, _INT),
+    _TELL: _read(Tell, _TEXT, _TEXT, _INT, _INT),
+    _WHO: _read(Who, _TEXT, _TEXT),
 }

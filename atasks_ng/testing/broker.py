@@ -44,7 +44,7 @@ _GUARD = """
 trap '' HUP INT TERM
 groups=
 while read -r line; do groups=$line; done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 rm -rf -- "$1" 2>/dev/null || { sleep 1; rm -rf -- "$1"; }
 """
 
@@ -280,7 +280,9 @@ class PrivateBroker:
 
     def _new_node(self) -> Node:
         # The folder gets its name here and is made with the guard that will remove it.
-        return Node(Path(tempfile.gettempdir()) / f"atasks-ng-{secrets.token_hex(8)}", *free_ports(3))
+        return Node(
+            Path(tempfile.gettempdir()) / f"atasks-ng-{secrets.token_hex(8)}", *free_ports(3)
+        )
 
     def _launch(self) -> None:
         if self._guard is None:
@@ -356,7 +358,7 @@ class PrivateBroker:
         self._tell_guard()
 
     def _log_excerpt(self) -> str:
-        """Return the log from its first error on, or its end; what follows an error only echoes it."""
+        """Return the log from its first error on (the later ones are echoes), or its end."""
         lines = self.log().splitlines()
         errors = [number for number, line in enumerate(lines) if "[error]" in line]
         start = errors[0] if errors else -_EXCERPT_LINES

@@ -128,6 +128,9 @@ class Receiver(Protocol):
     def on_returned(self, message: Message) -> None:
         """A request that no queue took."""
 
+    def on_gone(self, id: str) -> None:
+        """What was said to the caller of a call came back: there is no such process any more."""
+
     def on_failed(self, message: Message, error: BaseException) -> None:
         """A request that cannot be carried."""
 

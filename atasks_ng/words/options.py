@@ -31,12 +31,18 @@ class TaskOptions:
             for a plain function.
         window: For an async generator: how many items it may be ahead of its consumer. 1: it moves
             when the consumer asks, as a local one does.
+        ack: ``"late"``: a call whose worker is lost runs again elsewhere. ``"early"``: it does
+            not, and its caller gets ``WorkerLostError``.
+        max_attempts: How many workers a call may be lost with before its caller gets
+            ``WorkerLostError``.
     """
 
     queue: str = "default"
     timeout: float | None = None
     executor: str | None = None
     window: int = 1
+    ack: str = "late"
+    max_attempts: int = 3
 
     def __post_init__(self) -> None:
         check_name("queue", self.queue)
@@ -46,6 +52,10 @@ class TaskOptions:
                 f"executor={self.executor!r} does not exist: use one of {', '.join(EXECUTORS)}"
             )
 
+        if self.ack not in ("late", "early"):
+            raise OptionError(f"ack={self.ack!r} does not exist: use 'late' or 'early'")
+        if type(self.max_attempts) is not int or self.max_attempts < 1:
+            raise OptionError(f"max_attempts={self.max_attempts!r}: give a whole number above 0")
         if type(self.window) is not int or not 1 <= self.window <= 65535:
             raise OptionError(f"window={self.window!r}: give a whole number from 1 to 65535")
 
@@ -60,6 +70,33 @@ class TaskOptions:
         """Return a copy with options of one call changed, or raise :class:`OptionError`."""
         _refuse_unknown(changes, _PER_CALL, ".options()")
         return dataclasses.replace(self, **changes)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    Bounds of what one process may ask for.
+
+    Attributes:
+        max_depth: How deep calls may call calls.
+        max_payload_bytes: Largest arguments and results; ``None`` sets no limit. 4 MiB: far below
+            what a broker takes, and enough for what should travel by value.
+        max_in_flight: How many calls may be under way, those made by tasks not counted.
+        max_in_flight_bytes: The same by the size of their arguments.
+    """
+
+    max_depth: int = 1000
+    max_payload_bytes: int | None = 4 * 1024 * 1024
+    max_in_flight: int = 10_000
+    max_in_flight_bytes: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is None and field.name == "max_payload_bytes":
+                continue
+            if type(value) is not int or value < 1:
+                raise OptionError(f"{field.name}={value!r}: give a whole number above 0")
 
 
 def check_name(what: str, name: object) -> str:

@@ -49,7 +49,7 @@ class Worker:
     @property
     def name(self) -> str:
         """Its name in logs and tracebacks."""
-        return self._connections[0].router.name
+        return self.serving.name or self._connections[0].router.name
 
     @property
     def url(self) -> str:

@@ -36,7 +36,9 @@ def form_of(value: Any) -> Form | None:
         return _array_form(numpy, value)
     # Only what numpy itself defines: other packages may subclass its scalars.
     if isinstance(value, numpy.generic) and cls is value.dtype.type:
-        return [_SCALAR, _describe(numpy, value.dtype), value.tobytes()]
+        # An empty string has no bytes, but tobytes() gives those of one character.
+        content = value.tobytes()[: value.dtype.itemsize]
+        return [_SCALAR, _describe(numpy, value.dtype), content]
     return None
 
 

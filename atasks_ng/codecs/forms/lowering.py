@@ -7,10 +7,9 @@ are looked for; the first gets its own form, and the second is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 from msgpack import ExtType
 
 from ...words.errors import EncodeError
@@ -39,24 +38,20 @@ def has_buffers(value: Any) -> bool:
     while todo:
         each = todo.pop()
         cls = type(each)
-        if cls in _BUFFERS:
+        if cls is dict:
+            parts = each.values()
+            if not _NATIVE.issuperset(map(type, each)):
+                todo += each
+        elif cls in _SEQUENCES:
+            parts = each
+        elif cls in _BUFFERS:
             return True
-        for parts in _parts(each, cls):
-            # Most long lists are of numbers or text: one look at all, without a step for each.
-            if not _NATIVE.issuperset(map(type, parts)):
-                todo += [part for part in parts if type(part) not in _NATIVE]
+        elif cls in _NATIVE or not _is_composite(parts := _form_of(each)):
+            continue
+        # Most long lists are of numbers or text: one look at all, without a step for each.
+        if not _NATIVE.issuperset(map(type, parts)):
+            todo += [part for part in parts if type(part) not in _NATIVE]
     return False
-
-
-def _parts(value: Any, cls: type) -> tuple[Iterable[Any], ...]:
-    if cls in _SEQUENCES:
-        return (value,)
-    if cls is dict:
-        return value.values(), value
-    if cls in _NATIVE:
-        return ()
-    form = _form_of(value)
-    return (form,) if _is_composite(form) else ()
 
 
 def _form_of(value: Any) -> Any:
@@ -93,8 +88,6 @@ class Lowering:
             return self._lower_all(value)
         if cls is dict:
             return self._lower_dict(value)
-        if cls is memoryview:
-            raise EncodeError("a memoryview cannot be encoded: pass bytes(...) of it")
         form = _form_of(value)
         if type(form) is list:
             self.has_composites = True

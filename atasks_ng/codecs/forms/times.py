@@ -113,7 +113,7 @@ def _timezone(data: bytes) -> datetime.timezone:
 
 
 def _zone_form(value: zoneinfo.ZoneInfo) -> Form:
-    key = value.key
+    key: Any = value.key  # None in a zone that was read from a file
     if not isinstance(key, str) or not _ZONE_KEY.match(key):
         raise EncodeError(f"the time zone {value!r} has no key that names it on other machines")
     return ext(wire.ZONE, key.encode("ascii"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgpack import ExtType  # type: ignore[import-untyped]  # it ships no types
+from msgpack import ExtType
 
 #: A leaf (``ExtType``), or the list of a composite: its mark, then its parts.
 Form = Any

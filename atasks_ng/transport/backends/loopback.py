@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
+from collections.abc import Callable
 from contextvars import Context
 from typing import ClassVar
 
@@ -187,8 +188,12 @@ class _Hub:
         if not delivery.consumer.stopped:
             self._deliver(delivery.queue, delivery.nested)
 
-    def answer(self, to: LoopbackTransport, body: bytes, context: Context | None) -> None:
+    def answer(self, to: LoopbackTransport, body: bytes, context: Context | None) -> bool:
         self._tell(to, body, context)
+        return to in self.transports
+
+    def later(self, function: Callable[[str], None], id: str) -> None:
+        self._loop.call_soon(function, id)
 
     def _deliver(self, name: str, nested: bool) -> None:
         place = self._queue(name, nested=nested)
@@ -267,7 +272,9 @@ class _LoopbackDelivery(Delivery):
             self._hub.answer(self.sender, answer, context)
 
     def say(self, envelope: bytes, context: Context | None = None) -> None:
-        self._hub.answer(self.sender, envelope, context)
+        receiver = self.consumer.transport.receiver
+        if not self._hub.answer(self.sender, envelope, context) and receiver is not None:
+            self._hub.later(receiver.on_gone, self.message.id)
 
     def hand_back(self) -> None:
         if self._settle():

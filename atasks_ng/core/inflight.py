@@ -1,0 +1,84 @@
+"""How many calls of one process are under way; the others wait, not even encoded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class InFlight:
+    """
+    A count of calls, and of their bytes.
+
+    Args:
+        calls: How many may be under way.
+        size_bytes: How many bytes of arguments may be.
+    """
+
+    def __init__(self, calls: int, size_bytes: int) -> None:
+        self._calls = calls
+        self._bytes = size_bytes
+        self._used = 0
+        self._used_bytes = 0
+        self._line: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self) -> Place:
+        """Wait for room, in the order of asking; the place must be left again."""
+        if self._is_full or self._line:
+            await self._wait()
+        self._used += 1
+        return Place(self)
+
+    @property
+    def _is_full(self) -> bool:
+        return self._used >= self._calls or self._used_bytes >= self._bytes
+
+    async def _wait(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._line.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._used -= 1
+                self._let_in()
+            raise
+        # Counted when it was let in; whoever enters counts it again.
+        self._used -= 1
+
+    def _let_in(self) -> None:
+        while self._line and not self._is_full:
+            waiter = self._line.popleft()
+            if not waiter.done():
+                self._used += 1
+                waiter.set_result(None)
+
+    def add(self, size_bytes: int) -> None:
+        """Count bytes."""
+        self._used_bytes += size_bytes
+
+    def leave(self, size_bytes: int) -> None:
+        """Count a call and its bytes out."""
+        self._used -= 1
+        self._used_bytes -= size_bytes
+        if self._line:
+            self._let_in()
+
+
+class Place:
+    """The place of one call among those under way."""
+
+    __slots__ = ("_among", "_bytes")
+
+    def __init__(self, among: InFlight) -> None:
+        self._among = among
+        self._bytes = 0
+
+    def weigh(self, size_bytes: int) -> None:
+        """Say how large the call is."""
+        self._bytes += size_bytes
+        self._among.add(size_bytes)
+
+    def leave(self) -> None:
+        """Make room for another."""
+        self._among.leave(self._bytes)

@@ -1,0 +1,127 @@
+"""One run of one body, from its encoded arguments to the envelope that answers the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ..codecs.base import Codec
+from ..places.registry import STREAM, Task
+from ..protocol import envelopes, failures
+from ..words import errors
+from . import context, payloads
+from .producing import Producing, UnfitItem
+
+if TYPE_CHECKING:
+    from ..protocol.calls import IncomingCall
+    from .incoming import Incoming
+
+logger = logging.getLogger("atasks_ng.worker")
+
+
+class Performing:
+    """
+    The run of the body of one call, in the asyncio task that belongs to the call.
+
+    Args:
+        incoming: The worker's side that runs it.
+        call: The call.
+        task: What it calls.
+        codec: The codec of its arguments and its result.
+    """
+
+    def __init__(self, incoming: Incoming, call: IncomingCall, task: Task, codec: Codec) -> None:
+        self._incoming = incoming
+        self._call = call
+        self._task = task
+        self._codec = codec
+        #: Context variables as the caller sent them.
+        self._brought: dict[str, Any] = {}
+
+    async def answer(self) -> envelopes.Envelope:
+        """Run the body; return what the caller is told. Raises nothing of the body."""
+        call, task = self._call, self._task
+        try:
+            args, kwargs = await self._arguments()
+        except Exception as exc:
+            self._incoming.body_ended(call)
+            return envelopes.Refusal(call.id, "DecodeError", [str(exc)])
+        try:
+            value = await self._run(args, kwargs)
+        except BaseException as exc:
+            # Everything, SystemExit and KeyboardInterrupt too: it belongs to the caller.
+            if isinstance(exc, GeneratorExit) and not self._is_current():
+                raise  # the loop is being closed, and with it this coroutine
+            self._incoming.body_ended(call)
+            return await self._failure(exc)
+        self._incoming.body_ended(call)
+        try:
+            what = f"the result of {task.name!r}"
+            payload = await payloads.encode(self._codec, value, what)
+            self._incoming.check_size(payload)
+        except errors.CodecError as exc:
+            return envelopes.Refusal(call.id, _refusal(exc), list(exc.args))
+        return envelopes.Value(call.id, self._uncancelled(), await self._changes(), payload)
+
+    async def _arguments(self) -> tuple[Any, Any]:
+        request = self._call.request
+        what = f"the arguments of {self._task.name!r}"
+        args, kwargs = await payloads.decode(self._codec, request.payload, what)
+        if request.context:
+            self._brought = await context.unpack(self._codec, request.context)
+        return args, kwargs
+
+    async def _run(self, args: Any, kwargs: Any) -> Any:
+        call = self._call
+        if call.interrupted:
+            message = call.cancel_message
+            raise asyncio.CancelledError(*([] if message is None else [message]))
+        if self._task.kind is not STREAM:
+            return await self._incoming.run(self._task, args, kwargs)
+        producing = Producing(self._incoming, call, self._task, self._codec, self._brought)
+        await producing.run(args, kwargs)
+        return None
+
+    async def _failure(self, exc: BaseException) -> envelopes.Envelope:
+        call = self._call
+        if isinstance(exc, UnfitItem):
+            return envelopes.Refusal(call.id, "EncodeError", list(exc.args))
+        record = failures.describe(exc, self._incoming.worker, self._task.name)
+        if exc is call.thrown:
+            record["thrown"] = True
+        try:
+            payload = await payloads.encode_failure(self._codec, record)
+            self._incoming.check_size(payload)
+        except errors.CodecError:
+            first = record["errors"][0]
+            what = [f"{first['module']}.{first['name']}", first["text"]]
+            return envelopes.Refusal(call.id, "RemoteError", what)
+        return envelopes.Failure(call.id, self._uncancelled(), await self._changes(), payload)
+
+    async def _changes(self) -> envelopes.Baggage | None:
+        """Return the context variables that the body changed, if they can be encoded."""
+        if not context.is_needed():
+            return None
+        try:
+            return await context.pack(self._codec, self._brought)
+        except Exception:
+            logger.exception("a propagated context variable cannot be encoded")
+            return None
+
+    def _uncancelled(self) -> int:
+        """Return how many of the cancels that it was given the body took back."""
+        call = self._call
+        return max(0, call.cancels - call.task.cancelling()) if call.cancels else 0
+
+    def _is_current(self) -> bool:
+        try:
+            return asyncio.current_task() is self._call.task
+        except RuntimeError:
+            return False
+
+
+def _refusal(exc: errors.CodecError) -> str:
+    """Return the name of the public class that an error of a codec is told as."""
+    name = type(exc).__name__
+    return name if getattr(errors, name, None) is type(exc) else "EncodeError"

@@ -1,0 +1,235 @@
+"""The calls that the machines keep, one record for each side."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from .envelopes import Ask, Request
+from .streams import Consumer
+from .tables import OPEN, WAITING
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CallerTimes:
+    """
+    Patience of a caller, in seconds, and how often it tries.
+
+    Attributes:
+        worker_grace: How long a call may find nobody who serves its queue.
+        warn_after: When the log says so.
+        retry_every: Pause between two tries to hand such a call over.
+        sign: How long a cancelled call waits for a first sign that somebody runs it. 1 s:
+            a worker that is alive answers in a round trip; one that does not is busy
+            with something else than this call, or has not got it.
+        cancel_grace: How long it then waits for the end of the callee's clean-up.
+        holder: How long a worker that asks about a call is kept waiting while all others are
+            asked whether they have it. 0.3 s: many round trips, and a lost worker's calls start
+            elsewhere within a second.
+        overdue: How long a call may be without a sign before it is sent again; doubled each
+            time. 30 s: two beats of a worker.
+    """
+
+    worker_grace: float = 30.0
+    warn_after: float = 5.0
+    retry_every: float = 0.5
+    sign: float = 1.0
+    cancel_grace: float = 30.0
+    holder: float = 0.3
+    overdue: float = 30.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CalleeTimes:
+    """
+    Patience of a worker, in seconds.
+
+    Attributes:
+        silence: How long a caller that was asked may take to answer.
+        stand_by: How long a worker waits that was told to stand by, before it asks again.
+        first_beat: When a running call first says that it is alive.
+        beat: How often it does after that.
+    """
+
+    silence: float = 2.0
+    stand_by: float = 2.0
+    first_beat: float = 1.0
+    beat: float = 15.0
+
+
+class OutgoingCall:
+    """
+    One awaited call.
+
+    Attributes:
+        id: Its identity.
+        task: Name of the task.
+        namespace: Namespace of the task.
+        queue: Queue that carries it.
+        timeout: The time it has in all, in seconds, or ``None``.
+        deadline: When it must have ended, or ``None``.
+        rerun: False if it must not run again once a worker may have started it.
+        max_attempts: How many workers it may cost.
+        state: State in the table.
+        sent: How many times it was sent.
+        attempt: How many times a worker was let run it.
+        heard_at: When it was sent, or a worker said something about it.
+        cancel_message: What the latest cancel said.
+        unserved_since: When it was first returned because nobody serves its queue.
+        holder: Name of the worker that says it has it.
+        asker: What a worker said that waits to hear whether to run it.
+        handed_back: True if a stopping worker put it back.
+        consumer: The receiving end, if the task is an async generator.
+    """
+
+    __slots__ = (
+        "asker",
+        "attempt",
+        "back",
+        "cancel_message",
+        "cancels",
+        "consumer",
+        "deadline",
+        "handed_back",
+        "heard_at",
+        "holder",
+        "id",
+        "max_attempts",
+        "message",
+        "namespace",
+        "outcome",
+        "queue",
+        "quiet_at",
+        "request",
+        "rerun",
+        "sent",
+        "state",
+        "task",
+        "timeout",
+        "unserved_since",
+        "waiter",
+        "warned",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        task: str,
+        namespace: str,
+        queue: str,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        rerun: bool = True,
+        max_attempts: int = 3,
+    ) -> None:
+        self.id = id
+        self.task = task
+        self.namespace = namespace
+        self.queue = queue
+        self.timeout = timeout
+        self.deadline = deadline
+        self.rerun = rerun
+        self.max_attempts = max_attempts
+        self.state = OPEN
+        self.sent = 1
+        self.attempt = 1
+        self.heard_at = 0.0
+        self.cancel_message: str | None = None
+        self.unserved_since: float | None = None
+        self.quiet_at: float | None = None
+        self.warned = False
+        self.holder: str | None = None
+        self.asker: Ask | None = None
+        self.handed_back = False
+        self.consumer: Consumer | None = None
+        # The shell's own: what it sends again, what it wakes and with what, the context that came
+        # back. No rule looks at them.
+        self.back: Any = None
+        self.cancels = 0
+        self.message: Any = None
+        self.outcome: Any = None
+        self.request: Request | None = None
+        self.waiter: Any = None
+
+    def is_quiet(self, now: float) -> bool:
+        """Return True if the time is over in which a sign was expected."""
+        return self.quiet_at is not None and self.quiet_at <= now
+
+    def __repr__(self) -> str:
+        return f"<OutgoingCall {self.id[:8]} of {self.task!r}, {self.state}>"
+
+
+class IncomingCall:
+    """
+    One delivered call.
+
+    Attributes:
+        request: What was asked.
+        queue: Queue that brought it.
+        nested: True if it came by the queue of nested calls.
+        lost: True if a worker that had it is gone.
+        deadline: When it must have ended, or ``None``.
+        state: State in the table.
+        attempt: Which attempt this is.
+        alone: True if no other call may run beside it.
+        recalled: True if a stopping worker took it back: it is handed to another one.
+        cancel_message: What the latest cancel said.
+        beat_at: When to say next that it is alive.
+        silence_at: Until when the caller is expected to answer, or ``None``.
+    """
+
+    __slots__ = (
+        "alone",
+        "attempt",
+        "beat_at",
+        "begun",
+        "cancel_message",
+        "cancels",
+        "context",
+        "deadline",
+        "delivery",
+        "id",
+        "interrupted",
+        "lost",
+        "nested",
+        "producing",
+        "queue",
+        "recalled",
+        "request",
+        "silence_at",
+        "started",
+        "state",
+        "task",
+        "thrown",
+    )
+
+    def __init__(
+        self, request: Request, queue: str, *, nested: bool = False, lost: bool = False
+    ) -> None:
+        self.id = request.id
+        self.request = request
+        self.queue = queue
+        self.nested = nested
+        self.lost = lost
+        self.deadline: float | None = None
+        self.state = WAITING
+        self.attempt = 1
+        self.alone = False
+        self.recalled = False
+        self.cancel_message: str | None = None
+        self.beat_at = 0.0
+        self.silence_at: float | None = None
+        # The shell's own. No rule looks at them.
+        self.begun = False
+        self.interrupted = False
+        self.cancels = 0
+        self.context: Any = None
+        self.delivery: Any = None
+        self.producing: Any = None
+        self.started = 0.0
+        self.task: Any = None
+        self.thrown: BaseException | None = None
+
+    def __repr__(self) -> str:
+        return f"<IncomingCall {self.id[:8]} of {self.request.task!r}, {self.state}>"

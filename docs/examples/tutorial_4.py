@@ -1,0 +1,43 @@
+"""What a failing and a late call look like: as they would in one process."""
+
+import asyncio
+import math
+
+from atasks_ng import atask, run
+
+
+@atask
+async def root(x: float) -> float:
+    return math.sqrt(x)
+
+
+@atask
+async def roots(*numbers: float) -> list[float]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(root(x)) for x in numbers]
+    return [task.result() for task in tasks]
+
+
+@atask
+async def sleep(seconds: float) -> None:
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        print("the callee has cleaned up")
+
+
+async def main() -> None:
+    print(await roots(1, 4, 9))
+    try:
+        await roots(1, -4, 9)
+    except* ValueError as group:
+        print("two calls away:", group.exceptions)
+    try:
+        async with asyncio.timeout(0.2):
+            await sleep(60)
+    except TimeoutError:
+        print("the caller goes on")
+
+
+if __name__ == "__main__":
+    run(main())

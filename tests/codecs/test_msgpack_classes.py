@@ -1,0 +1,724 @@
+"""Instances of classes under the default codec: which travel, and how they are put together."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import textwrap
+import typing
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import pytest
+
+from atasks_ng.codecs import MsgpackCodec, register
+from atasks_ng.codecs.annotations import announce, register_annotations
+from atasks_ng.codecs.classes import recipes
+from atasks_ng.words.errors import DecodeError, EncodeError, OptionError
+
+codec = MsgpackCodec("test-classes")
+T = TypeVar("T")
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def there_and_back(value: Any) -> Any:
+    arrived = codec.decode(codec.encode(value))
+    assert type(arrived) is type(value)
+    return arrived
+
+
+# -- kinds of classes, declared by the module of a task ----------------------------------------
+
+
+class Color(enum.Enum):
+    RED = 1
+    GREEN = (2, "g")
+    VERT = GREEN
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Name(enum.StrEnum):
+    A = "a"
+
+
+class Access(enum.Flag):
+    READ = enum.auto()
+    WRITE = enum.auto()
+
+
+class Bits(enum.IntFlag):
+    ONE = 1
+    TWO = 2
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any = None
+
+
+class RicherPair(Pair):
+    def total(self):
+        return self.left + self.right
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: list[int] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frozen:
+    color: Color
+    points: tuple[Point, ...] = ()
+
+
+@dataclasses.dataclass
+class Base:
+    a: int
+    b: int = dataclasses.field(init=False)
+    c: int = dataclasses.field(init=False, default=5)
+    d: dataclasses.InitVar[int] = 0
+
+
+@dataclasses.dataclass(kw_only=True)
+class Derived(Base):
+    e: str = "e"
+
+    def __post_init__(self, d):
+        self.b = d + 1
+        self.not_a_field = (d,)
+
+    @functools.cached_property
+    def computed(self):
+        return [self.a]
+
+
+class Undecorated(Base):
+    def __init__(self):
+        self.a, self.b = 1, 2
+        self.own = {"k": (1,)}
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    __private: int
+    inner: Slotted | None = None
+
+
+@dataclasses.dataclass
+class Box(Generic[T]):
+    content: T
+
+
+class Outer:
+    class Mode(enum.Enum):
+        ON = "on"
+
+    @dataclasses.dataclass(frozen=True)
+    class Inner:
+        mode: Outer.Mode
+
+
+async def task(x):
+    return x
+
+
+announce(task)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        Color.RED,
+        Color.VERT,
+        Level.HIGH,
+        Name.A,
+        Access.READ,
+        Access.READ | Access.WRITE,
+        Access(0),
+        Bits.ONE | Bits.TWO,
+        Bits(8),
+        Outer.Mode.ON,
+    ],
+    ids=repr,
+)
+def test_enum_member_arrives_as_the_same_object(member):
+    assert there_and_back(member) is member
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Pair(1, (2,)),
+        Pair([Pair(1)], {"k": Pair(2)}),
+        RicherPair(1, 2),
+        Point(1, [2]),
+        Frozen(Color.RED, (Point(1), Point(2))),
+        Derived(1, 2),
+        Undecorated(),
+        Slotted(1, Slotted(2)),
+        Box(Box(1)),
+        Box[int](1),
+        Outer.Inner(Outer.Mode.ON),
+        {Frozen(Color.GREEN): Frozen(Color.RED), Color.RED: 1, Level.LOW: 2, Name.A: 3},
+        {Pair(1, 2), Outer.Inner(Outer.Mode.ON)},
+        Point(1, [bytearray(b"x"), b"y"]),
+        Frozen(bytearray(b"x"), ("\ud800",)),
+    ],
+    ids=str,
+)
+def test_instance_arrives_as_itself(value):
+    arrived = there_and_back(value)
+
+    assert arrived == value
+    assert repr(arrived) == repr(value)
+
+
+def test_instance_keeps_attributes_that_are_no_fields():
+    value = Derived(1, 2)
+    assert value.computed == [1]
+
+    arrived = there_and_back(value)
+
+    assert vars(arrived) == vars(value)
+    assert vars(there_and_back(Undecorated())) == vars(Undecorated())
+
+
+def test_instance_without_a_field_that_init_does_not_set_stays_so():
+    arrived = there_and_back(Base(1))
+
+    assert not hasattr(arrived, "b")
+    assert arrived.c == 5
+
+
+def test_named_tuple_keeps_its_attributes():
+    value = RicherPair(1, 2)
+    value.note = ["n"]
+
+    arrived = there_and_back(value)
+
+    assert arrived.note == ["n"]
+    assert arrived.total() == 3
+
+
+def test_put_together_runs_no_code_of_the_class():
+    @register
+    @dataclasses.dataclass
+    class Loud:
+        x: int
+
+        def __new__(cls, *args):
+            calls.append("new")
+            return super().__new__(cls)
+
+        def __post_init__(self):
+            calls.append("init")
+
+        def __setattr__(self, name, value):
+            calls.append(name)
+            super().__setattr__(name, value)
+
+    calls = []
+    content = codec.encode(Loud(1))
+    calls.clear()
+
+    arrived = codec.decode(content)
+
+    assert arrived.x == 1
+    assert calls == []
+
+
+# -- versions that differ ----------------------------------------------------------------------
+
+
+def as_known_elsewhere(value: Any, cls: type) -> Any:
+    """Return what arrives where the class of a value is another version of it."""
+    register(type(value), name="shop:Order")
+    content = codec.encode(value)
+    del recipes["shop:Order"]
+    register(cls, name="shop:Order")
+    try:
+        return codec.decode(content)
+    finally:
+        del recipes["shop:Order"]
+
+
+def test_field_that_the_receiver_does_not_know_is_dropped():
+    new = dataclasses.make_dataclass("Order", ["id", "note"])
+    old = dataclasses.make_dataclass("Order", ["id"])
+
+    assert vars(as_known_elsewhere(new(1, "n"), old)) == {"id": 1}
+
+
+def test_field_that_the_sender_does_not_know_gets_its_default():
+    old = dataclasses.make_dataclass("Order", ["id"])
+    tags = ("tags", list, dataclasses.field(default_factory=list))
+    new = dataclasses.make_dataclass("Order", ["id", ("note", str, "none"), tags])
+
+    assert as_known_elsewhere(old(1), new) == new(1, "none", [])
+
+
+def test_field_that_is_missing_and_has_no_default_is_an_error():
+    old = dataclasses.make_dataclass("Order", ["id"])
+    new = dataclasses.make_dataclass("Order", ["id", "note"])
+
+    with pytest.raises(DecodeError, match="shop:Order came without its field 'note'"):
+        as_known_elsewhere(old(1), new)
+
+
+def test_named_tuple_of_another_version_arrives():
+    class Old(NamedTuple):
+        id: int
+        gone: int
+
+    class New(NamedTuple):
+        note: str = "none"
+        id: int = 0
+
+    assert as_known_elsewhere(Old(1, 2), New) == New("none", 1)
+
+
+def test_enum_member_that_the_receiver_does_not_know_is_an_error():
+    with pytest.raises(DecodeError, match="BLUE"):
+        as_known_elsewhere(
+            enum.Enum("Order", ["RED", "BLUE"]).BLUE, enum.Enum("Order", ["RED"])
+        )
+
+
+# -- register ----------------------------------------------------------------------------------
+
+
+class Money:
+    def __init__(self, cents):
+        self.cents = cents
+
+    def __eq__(self, other):
+        return self.cents == other.cents
+
+
+def test_register_makes_any_class_travel():
+    register(Money, encode=lambda money: (money.cents, {}), decode=lambda value: Money(value[0]))
+
+    assert there_and_back([Money(5), (Money(6),)]) == [Money(5), (Money(6),)]
+
+
+def test_register_works_as_a_decorator():
+    @register(name="test:Length", encode=lambda length: float(length), decode=lambda m: Length(m))
+    class Length(float):
+        pass
+
+    assert there_and_back(Length(2.5)) == 2.5
+
+
+def test_register_without_arguments_works_as_a_decorator():
+    @register
+    class Size(enum.Enum):
+        S = 1
+
+    assert there_and_back(Size.S) is Size.S
+
+
+def test_register_of_a_buffer_type_is_obeyed():
+    register(memoryview, encode=bytes, decode=memoryview)
+    try:
+        assert there_and_back([b"x", memoryview(b"y")]) == [b"x", memoryview(b"y")]
+    finally:
+        from atasks_ng.codecs.classes import forms
+
+        del forms[memoryview]
+        del recipes["builtins:memoryview"]
+
+
+def test_register_again_replaces():
+    for _ in range(2):
+
+        @register
+        @dataclasses.dataclass
+        class Again:
+            x: int
+
+        assert there_and_back(Again(1)) == Again(1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "sentence"),
+    [
+        ((5,), {}, "wants a class, not 5"),
+        ((socket.socket,), {}, "give it encode= and decode="),
+        ((socket.socket,), {"encode": id}, "both encode= and decode="),
+        ((list,), {"encode": id, "decode": id}, "type list travel already"),
+    ],
+)
+def test_register_refuses_what_it_cannot_do(arguments, options, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        register(*arguments, **options)
+
+
+def test_register_refuses_a_name_that_is_taken():
+    register(dataclasses.make_dataclass("One", []), name="test:taken")
+
+    with pytest.raises(OptionError, match=r"'test:taken' belongs to .*One: give .*Other another"):
+        register(dataclasses.make_dataclass("Other", []), name="test:taken")
+
+
+# -- found in annotations ----------------------------------------------------------------------
+
+
+def local_enum(name):
+    return enum.Enum(name, ["A"])
+
+
+def test_annotations_are_looked_through_however_deep():
+    found = [local_enum(f"Found{number}") for number in range(9)]
+
+    @dataclasses.dataclass
+    class Holder:
+        x: dict[str, found[0] | None]
+
+    class Keys(typing.TypedDict):
+        k: typing.Required[found[1]]
+
+    bound = TypeVar("bound", bound=found[2])
+
+    async def function(
+        a: typing.Annotated[typing.Optional[Holder], "note"],  # noqa: UP045
+        b: list[tuple[Keys, ...]],
+        c: bound,
+        d: typing.Callable[[found[3]], found[4]],
+        e: typing.NewType("New", found[5]),
+        *args: "typing.Literal[1] | found[6]",  # noqa: UP037
+        f=found[7].A,
+        **kwargs: int,
+    ) -> typing.AsyncIterator[found[8]]:
+        yield found
+
+    register_annotations(function)
+
+    for cls in found:
+        assert there_and_back(cls.A) is cls.A
+    assert there_and_back(Holder({})) == Holder({})
+
+
+def test_annotation_with_a_name_that_means_nothing_does_not_hide_the_rest():
+    Known = local_enum("Known")  # noqa: N806
+
+    async def function(x: dict[Missing, Known]) -> Known: ...  # noqa: F821
+
+    register_annotations(function)
+
+    assert there_and_back(Known.A) is Known.A
+
+
+class Endless:
+    def __getattr__(self, name):
+        return Endless()
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    ["1/0", "][", "Missing.x", "__import__('nowhere')", 5, Endless(), [Endless()], object()],
+    ids=repr,
+)
+def test_annotation_that_makes_no_sense_is_skipped(annotation):
+    Known = local_enum("Known")  # noqa: N806
+
+    async def function(x, y): ...
+
+    function.__annotations__ = {"x": annotation, "y": Known}
+
+    register_annotations(function)
+
+    assert there_and_back(Known.A) is Known.A
+
+
+@pytest.mark.parametrize("function", [None, 5, print, functools.partial(task, 1), Endless()], ids=str)
+def test_announcing_anything_never_raises(function):
+    announce(function)
+    Known = local_enum("Known")  # noqa: N806
+
+    with pytest.raises(EncodeError):
+        codec.encode(Known.A)
+
+
+def test_class_of_a_task_defined_later_takes_the_name_of_the_earlier():
+    arrived = []
+    for _ in range(2):
+
+        @dataclasses.dataclass
+        class Again:
+            x: int
+
+        async def again(x: Again): ...
+
+        announce(again)
+        arrived.append(there_and_back(Again(1)) == Again(1))
+
+    assert arrived == [True, True]
+
+
+def test_class_with_a_finalizer_is_not_found_but_can_be_registered():
+    @dataclasses.dataclass
+    class Temporary:
+        path: str
+
+        def __del__(self): ...
+
+    async def function(x: Temporary): ...
+
+    register_annotations(function)
+    with pytest.raises(EncodeError):
+        codec.encode(Temporary("p"))
+
+    register(Temporary)
+    assert there_and_back(Temporary("p")) == Temporary("p")
+
+
+def test_class_that_a_module_of_tasks_gains_later_is_found(monkeypatch):
+    there_and_back(Color.RED)  # by now this module has been looked through
+    Later = dataclasses.make_dataclass("Later", ["x"])  # noqa: N806
+    monkeypatch.setitem(globals(), "Later", Later)
+    Later.__module__ = __name__
+
+    assert there_and_back(Later(1)) == Later(1)
+
+
+def test_class_of_a_module_without_tasks_is_not_found():
+    @dataclasses.dataclass
+    class Stranger:
+        x: int
+
+    with pytest.raises(EncodeError, match=r"no task declares that class.*register\(Stranger\)"):
+        codec.encode(Stranger(1))
+
+
+def test_class_with_data_of_a_builtin_below_it_cannot_be_encoded():
+    @dataclasses.dataclass
+    class Odd(dict):
+        x: int
+
+    async def function(x: Odd): ...
+
+    register_annotations(function)
+
+    with pytest.raises(EncodeError, match="Odd"):
+        codec.encode(Odd(1))
+
+
+MODULE = """
+    from __future__ import annotations
+    import dataclasses, enum
+    from atasks_ng.codecs.annotations import announce
+    from atasks_ng.codecs import MsgpackCodec
+    from models import Item
+
+    class Color(enum.Enum):
+        RED = 1
+
+    @dataclasses.dataclass
+    class Order:
+        items: list[Item]
+        color: Color
+
+    async def place(order): ...
+
+    announce(place)
+
+    if __name__ == "__main__":
+        from models import Kind
+        print(MsgpackCodec().encode(((Order([Item((1,), Kind.A)], Color.RED),), {})).hex())
+"""
+MODELS = """
+    from __future__ import annotations
+    import dataclasses, enum
+
+    class Kind(enum.Enum):
+        A = 1
+
+    @dataclasses.dataclass(frozen=True)
+    class Item:
+        size: tuple
+        kind: Kind
+"""
+
+
+def run_python(folder: pathlib.Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def test_classes_of_a_script_arrive_where_it_is_imported(tmp_path):
+    (tmp_path / "shop.py").write_text(textwrap.dedent(MODULE))
+    (tmp_path / "models.py").write_text(textwrap.dedent(MODELS))
+    content = run_python(tmp_path, str(tmp_path / "shop.py")).strip()
+    receive = (
+        "import shop, sys; "
+        f"(order,), _ = shop.MsgpackCodec().decode(bytes.fromhex('{content}')); "
+        "print(type(order) is shop.Order, order)"
+    )
+
+    printed = run_python(tmp_path, "-c", receive)
+
+    assert printed.strip() == (
+        "True Order(items=[Item(size=(1,), kind=<Kind.A: 1>)], color=<Color.RED: 1>)"
+    )
+
+
+def test_importing_the_codecs_imports_no_other_package(tmp_path):
+    names = ["cloudpickle", "numpy", "attr", "pydantic"]
+    program = "import atasks_ng.codecs, sys, json; print(json.dumps(sorted(sys.modules)))"
+
+    imported = json.loads(run_python(tmp_path, "-c", program))
+
+    assert not set(names) & set(imported)
+
+
+# -- attrs and pydantic ------------------------------------------------------------------------
+
+
+def test_attrs_instances_arrive_as_themselves():
+    attrs = pytest.importorskip("attrs")
+
+    @register
+    @attrs.define
+    class Slots:
+        x: int
+        y: list = attrs.field(factory=list)
+
+    @register
+    @attrs.frozen(slots=False, cache_hash=True)
+    class Dict:
+        x: Slots = attrs.field(hash=False)
+        y: str = ""
+
+    @register
+    @attrs.frozen(cache_hash=True)
+    class Hashed:
+        x: str
+
+    values = [Slots(1, [2]), Dict(Slots(1)), Dict(Slots(1), "y"), Hashed("x")]
+    hashes = [hash(values[1]), hash(values[3])]
+
+    arrived = there_and_back(values)
+
+    assert arrived == values
+    assert [hash(arrived[1]), hash(arrived[3])] == hashes
+    assert {Hashed("x"): 1} == there_and_back({Hashed("x"): 1})
+
+
+def test_attrs_instance_carries_no_cached_hash():
+    attrs = pytest.importorskip("attrs")
+
+    @register(name="test:Cached")
+    @attrs.frozen(cache_hash=True)
+    class Cached:
+        x: str
+
+    value = Cached("x")
+    before = codec.encode(value)
+    hash(value)
+
+    assert codec.encode(value) == before
+
+
+def test_attrs_field_that_is_missing_gets_its_default():
+    attrs = pytest.importorskip("attrs")
+    old = attrs.make_class("Order", ["id"])
+    new = attrs.make_class(
+        "Order",
+        {
+            "id": attrs.field(),
+            "note": attrs.field(default="none"),
+            "tags": attrs.field(factory=list),
+            "double": attrs.field(default=attrs.Factory(lambda self: self.id * 2, takes_self=True)),
+        },
+    )
+    needy = attrs.make_class("Order", ["id", "note"])
+
+    assert as_known_elsewhere(old(1), new) == new(1, "none", [], 2)
+    with pytest.raises(DecodeError, match="'note'"):
+        as_known_elsewhere(old(1), needy)
+
+
+def test_attrs_fields_are_looked_through():
+    attrs = pytest.importorskip("attrs")
+    Kind = local_enum("Kind")  # noqa: N806
+    Holder = attrs.make_class("Holder", {"kind": attrs.field(type=Kind)})  # noqa: N806
+
+    async def function(x: Holder): ...
+
+    register_annotations(function)
+
+    assert there_and_back(Holder(Kind.A)) == Holder(Kind.A)
+
+
+def test_pydantic_models_arrive_as_themselves():
+    pydantic = pytest.importorskip("pydantic")
+    Kind = local_enum("Kind")  # noqa: N806
+    model = functools.partial(pydantic.create_model, __module__=__name__)
+    Inner = model("Inner", kind=(Kind, ...))  # noqa: N806
+
+    class Model(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(extra="allow")
+        inner: typing.Any
+        n: int = 5
+        _private: tuple = pydantic.PrivateAttr(default=(1,))
+
+    async def function(x: Model, y: list[Inner]): ...
+
+    register_annotations(function)
+    value = Model(inner=Inner(kind=Kind.A), more={"k": (1, 2)})
+    value._private = (2, [3])
+
+    arrived = there_and_back(value)
+
+    assert arrived == value
+    assert arrived.inner.kind is Kind.A
+    assert arrived.model_fields_set == {"inner", "more"}
+    assert arrived.model_extra == {"more": {"k": (1, 2)}}
+    assert arrived._private == (2, [3])
+    arrived.n = 6
+    assert arrived.model_dump()["n"] == 6
+
+
+def test_pydantic_field_that_is_missing_gets_its_default():
+    pydantic = pytest.importorskip("pydantic")
+    old = pydantic.create_model("Order", id=(int, ...), gone=(int, 1))
+    new = pydantic.create_model("Order", id=(int, ...), note=(str, "none"))
+    needy = pydantic.create_model("Order", id=(int, ...), note=(str, ...))
+
+    assert as_known_elsewhere(old(id=1), new) == new(id=1)
+    with pytest.raises(DecodeError, match="'note'"):
+        as_known_elsewhere(old(id=1), needy)
+
+
+def test_pydantic_dataclass_and_root_model_arrive():
+    pydantic = pytest.importorskip("pydantic")
+    from pydantic.dataclasses import dataclass
+
+    @register
+    @dataclass
+    class Data:
+        x: int
+
+    @register
+    class Root(pydantic.RootModel[list[int]]):
+        pass
+
+    assert there_and_back([Data(1), Root([1, 2])]) == [Data(1), Root([1, 2])]

@@ -1,0 +1,24 @@
+"""A worker process for the contract: ``python -m tests.contract.worker URL PREFIX CODEC SLOTS``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from atasks_ng import propagate, serve
+
+from . import tasks
+from .worlds import CODECS
+
+
+async def main(url: str, prefix: str, codec: str, concurrency: str) -> None:
+    CODECS[codec]()
+    propagate(tasks.travelling)
+    async with serve(url, prefix=prefix, concurrency=int(concurrency), grace=1):
+        print("ready", flush=True)
+        # Until whoever started it closes the pipe, or is gone.
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
