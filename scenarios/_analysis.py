@@ -1,6 +1,7 @@
 """What the codebase scenario finds out about Python files; nothing in here is remote."""
 
 import ast
+import os
 import sysconfig
 import warnings
 from collections import Counter
@@ -14,7 +15,7 @@ LIBRARY = Path(sysconfig.get_path("stdlib"))
 MODULES = "(modules)"
 
 # Tests, and what is installed beside the standard library, are not its source.
-_SKIPPED = {"test", "tests", "idle_test", "site-packages", "dist-packages"}
+_SKIPPED = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
 
 
 @dataclass(frozen=True, order=True)
@@ -43,12 +44,14 @@ class Facts:
 def packages(limit: int) -> dict[str, list[str]]:
     """Return the files of each package of the standard library, relative to it; 0 is no limit."""
     found: dict[str, list[str]] = {}
-    for path in sorted(LIBRARY.rglob("*.py")):
-        *folders, _ = parts = path.relative_to(LIBRARY).parts
-        if not _SKIPPED.intersection(parts) and all(map(str.isidentifier, folders)):
-            found.setdefault(parts[0] if folders else MODULES, []).append("/".join(parts))
-    largest_last = sorted(found.items(), key=lambda item: (item[0] == MODULES, item[0]))
-    return dict(largest_last[: limit or None])
+    for folder, inner, files in os.walk(LIBRARY):
+        inner[:] = [name for name in inner if name.isidentifier() and name not in _SKIPPED]
+        place = Path(folder).relative_to(LIBRARY)
+        sources = [(place / name).as_posix() for name in files if name.endswith(".py")]
+        if sources:
+            found.setdefault(place.parts[0] if place.parts else MODULES, []).extend(sources)
+    names = sorted(found, key=lambda name: (name == MODULES, name))
+    return {name: sorted(found[name]) for name in names[: limit or None]}
 
 
 def examine(path: str) -> Facts:

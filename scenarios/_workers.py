@@ -14,7 +14,20 @@ from typing import Self
 
 # Long enough for a slow machine that starts several interpreters at once.
 START_TIMEOUT = 60.0
-STOP_TIMEOUT = 40.0
+
+# What runs when a scenario ends was left over by an error or by Ctrl-C.
+GRACE = 5.0
+STOP_TIMEOUT = GRACE + 15.0
+
+# Stops the workers when the pipe from the runner closes: also when the runner was killed. Its own
+# output is closed, so that the end of the workers is the end of what the runner reads.
+_GUARD = """
+"$@" &
+exec >&- 2>&-
+read -r line
+kill -TERM $!
+wait $!
+"""
 
 _READY = re.compile(r"worker (\S+) ready\b")
 _STOPPED = re.compile(r"worker (\S+) stopped: performed (\d+) calls")
@@ -22,7 +35,7 @@ _NOTABLE = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 
 
 class WorkersError(Exception):
-    """The workers did not start, or did not stop; the text has the end of their log."""
+    """The workers did not start, or did not stop in order; the text has the end of their log."""
 
 
 class Workers:
@@ -33,13 +46,19 @@ class Workers:
         module: The module whose tasks they perform.
         url: Where they find their calls.
         count: How many processes.
-        log_level: Least level of what they log; warnings and worse are always shown.
+        log_level: Least level of what is shown of their log.
+
+    Attributes:
+        performed: How many calls each process performed, by name; known when they have stopped.
     """
 
     def __init__(self, module: str, url: str, count: int, log_level: str) -> None:
         self.performed: dict[str, int] = {}
-        self._command = [sys.executable, "-m", "atasks_ng", "worker", module]
-        self._command += ["--processes", str(count), "--name", module.rpartition(".")[2]]
+        # Not below info: the log tells who is ready, and what was performed.
+        level = "debug" if log_level == "debug" else "info"
+        worker = [sys.executable, "-m", "atasks_ng", "worker", module, "--log-level", level]
+        worker += ["--processes", str(count), "--name", module.rpartition(".")[2]]
+        self._command = ["/bin/sh", "-c", _GUARD, "guard", *worker, "--grace", str(GRACE)]
         # In the environment: a password on a command line is there for everybody to read.
         self._environment = {**os.environ, "ATASKS_NG_URL": url}
         self._count = count
@@ -52,7 +71,7 @@ class Workers:
         self._process = subprocess.Popen(
             self._command,
             env=self._environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -63,7 +82,7 @@ class Workers:
         try:
             self._wait_ready()
         except BaseException:
-            self._kill()
+            self._stop()
             raise
         return self
 
@@ -73,13 +92,7 @@ class Workers:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        try:
-            self._process.terminate()
-            code = self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            raise WorkersError(f"the workers did not stop:\n{self._tail()}") from None
-        finally:
-            self._kill()
+        code = self._stop()
         if code and exc is None:
             raise WorkersError(f"the workers ended with exit code {code}:\n{self._tail()}")
 
@@ -106,11 +119,18 @@ class Workers:
                 self.performed[name] = self.performed.get(name, 0) + int(calls)
         self._ready.put(False)
 
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._reader.join()
+    def _stop(self) -> int:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            return self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return -signal.SIGKILL
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._reader.join()
 
     def _tail(self) -> str:
         return "".join(self._log[-30:]).rstrip()

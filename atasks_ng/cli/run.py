@@ -103,14 +103,16 @@ async def _run(args: argparse.Namespace, options: dict[str, Any]) -> int:
     # In the running loop, as modules may make tasks and locks; before connecting, as a worker
     # must not take calls of tasks that it does not know yet.
     modules = loading.load_all(args.scenario)
+    places = loading.with_tasks()
     if args.hostname:
-        get_router().name = args.hostname
+        for place in places:
+            get_router(place.name).name = args.hostname
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         if args.mode == "server":
             signals = (*STOP_SIGNALS, signal.SIGQUIT)
             stack.enter_context(StopSignals(lambda signum: stop.set(), signals))
-        await _connect(stack, args, loading.with_tasks())
+        await _connect(stack, args, places)
         mains = asyncio.create_task(_await_all([main_of(each, options) for each in modules]))
         if args.mode == "server":
             await _until(stop, mains)

@@ -22,8 +22,9 @@ from . import classes
 from .records import is_model
 
 _announced: list[Callable[..., Any]] = []
-#: Names of the modules that define tasks.
+# Names of the modules that define tasks; modules and functions inside which tasks are defined.
 _modules: set[str] = set()
+_scopes: set[tuple[str, str]] = set()
 _lock = threading.RLock()
 
 # An object that has every attribute one asks for would be walked for ever.
@@ -52,6 +53,9 @@ def register_annotations(function: Callable[..., Any]) -> None:
         scan = _Scan()
         scan.look_at_function(function)
         module = getattr(function, "__module__", None) or ""
+        scope = getattr(function, "__qualname__", "").rpartition(".")[0]
+        if scope.endswith("<locals>"):
+            _scopes.add((module, scope))
         if module not in _modules:
             _modules.add(module)
             scan.look_at_module(module)
@@ -61,7 +65,7 @@ def register_annotations(function: Callable[..., Any]) -> None:
 def find_class(cls: type) -> bool:
     """Look for a class among the tasks announced; tell whether its instances can travel now."""
     _look_through_announced()
-    return cls in classes.forms or _is_declared(cls)
+    return cls in classes.forms or _is_declared(cls) or _is_neighbour(cls)
 
 
 def find_name(name: str) -> bool:
@@ -91,6 +95,13 @@ def _is_declared(cls: type) -> bool:
     scan.look_at_class(cls)
     scan.run()
     return True
+
+
+def _is_neighbour(cls: type) -> bool:
+    """Register a class that is defined inside a function beside a task."""
+    # Annotations that are strings cannot name it: nothing but that function knows its name.
+    scope = cls.__qualname__.rpartition(".")[0]
+    return (cls.__module__, scope) in _scopes and classes.register_quietly(cls)
 
 
 def _lookup(module: str, qualname: str) -> Any:

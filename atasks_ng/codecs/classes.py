@@ -28,6 +28,7 @@ recipes: dict[str, Recipe] = {}
 
 _lock = threading.Lock()
 _explicit: set[str] = set()
+_recipes_by_class: dict[type, Recipe] = {}
 
 
 @overload
@@ -122,8 +123,8 @@ def wire_name(cls: type) -> str:
 
 
 def recipe_of(cls: type) -> Recipe | None:
-    """Return the recipe of a registered class; slow, for errors."""
-    return next((recipe for recipe in recipes.values() if recipe.cls is cls), None)
+    """Return the recipe of a registered class, ``None`` for others."""
+    return _recipes_by_class.get(cls)
 
 
 def _recipe(
@@ -148,7 +149,7 @@ def _recipe(
 def _refuse_taken(recipe: Recipe) -> None:
     """Refuse built-in classes, and a name given to two classes that are not one defined twice."""
     cls = recipe.cls
-    if cls in forms and recipe_of(cls) is None:
+    if cls in wire.NATIVE or (cls in forms and recipe_of(cls) is None):
         raise OptionError(
             f"values of type {type_name(cls)} travel already: they need no register()"
         )
@@ -162,4 +163,5 @@ def _refuse_taken(recipe: Recipe) -> None:
 
 def _add(recipe: Recipe) -> None:
     recipes[recipe.name] = recipe
+    _recipes_by_class[recipe.cls] = recipe
     forms[recipe.cls] = lambda obj: [_OBJECT, recipe.name, *recipe.parts(obj)]

@@ -47,8 +47,8 @@ class CloudpickleCodec(Codec):
         except Exception as exc:
             path, part = locate(obj, _is_encodable, has_attributes)
             raise EncodeError(
-                f"{path}: a value of type {type_name(type(part))} cannot be pickled ({shown(exc)}): "
-                "pass data instead"
+                f"{path}: a value of type {type_name(type(part))} cannot be pickled "
+                f"({shown(exc)}): pass data instead"
             ) from exc
 
     def decode(self, content: bytes) -> Any:

@@ -11,6 +11,7 @@ from msgpack import ExtType, unpackb
 from ..words.errors import DecodeError, EncodeError
 from .base import Codec
 from .classes import recipe_of
+from .forms import bounds
 from .forms.containers import make_dict
 from .forms.lowering import Lowering, has_buffers
 from .forms.table import find_form, forms, leaves, marks
@@ -24,13 +25,13 @@ _MARKED = bytes((_MARK,))
 # Then: [value], or [args, kwargs].
 _LAYOUTS = (0x91, 0x92)
 
-# Below this size, arrays that claim more items than there are bytes cost nothing worth a look.
-_MAX_UNCHECKED_BYTES = 1024
 # A packer keeps the largest buffer it ever had.
 _MAX_KEPT_BYTES = 1024 * 1024
 
 _RESERVED = range(0x40, 0x60)  # extension codes of ours
 _UNICODE = "surrogatepass"  # lone surrogates: os.fsdecode() makes them
+
+_TOO_DEEP = "a value that contains itself, or is nested too deep, cannot be encoded"
 
 # How to unpack what the fast way refuses.
 _THOROUGH: dict[str, Any] = {
@@ -58,9 +59,9 @@ class MsgpackCodec(Codec):
     codes 64 to 95, which are ours.
 
     Decoding only builds values of these types. It imports nothing, calls no constructor that was
-    not registered, and answers any bytes with a value or :class:`DecodeError`: nesting is
-    bounded (511 arrays and maps on the wire when encoding, 1024 when decoding), so are
-    declared lengths and keys that collide.
+    not registered, and answers any bytes with a value or :class:`DecodeError`. Values may be
+    nested 256 levels deep when encoding and 512 when decoding, where an object counts as two;
+    declared lengths are held against the bytes there are; keys that collide are refused.
     """
 
     def __init__(self, namespace: str = "default") -> None:
@@ -138,6 +139,8 @@ class _Coder:
     def encode(self, layout: list[Any], has_composites: bool = False) -> bytes:
         """Return the message for ``[args, kwargs]`` or ``[value]``."""
         content: bytes = self._pack(layout)
+        if len(content) > bounds.MAX_SENT and bounds.is_too_deep(content, bounds.MAX_SENT):
+            raise EncodeError(_TOO_DEEP)
         if self._met or has_composites:
             self._met.clear()
             return _MARKED + content
@@ -187,8 +190,8 @@ def _problem(part: Any) -> Exception | None:
 def _reason(exc: Exception) -> str:
     if isinstance(exc, EncodeError):
         return str(exc)
-    if isinstance(exc, RecursionError) or str(exc) == "recursion limit exceeded":
-        return "a value that contains itself, or is nested too deep, cannot be encoded"
+    if isinstance(exc, RecursionError) or "recursion limit" in str(exc):
+        return _TOO_DEEP
     return f"a value that cannot be encoded ({shown(exc)})"
 
 
@@ -237,8 +240,8 @@ def _unpack_marked(body: memoryview, **options: Any) -> Any:
 def _check(body: bytes | memoryview, first: int) -> None:
     if first not in _LAYOUTS:
         raise DecodeError(f"no message of MsgpackCodec begins with {first:#x}")
-    if len(body) > _MAX_UNCHECKED_BYTES:
-        _refuse_false_lengths(body)
+    if len(body) > bounds.MAX_RECEIVED and bounds.skip(body, bounds.MAX_RECEIVED) != len(body):
+        raise DecodeError("a message of MsgpackCodec has something behind it")
 
 
 class _MarkedReader:
@@ -277,20 +280,3 @@ def _read_leaf(code: int, data: bytes) -> Any:
     if code < 0 or code in _RESERVED:
         raise DecodeError(f"unknown extension {code:#x}")
     return ExtType(code, data)
-
-
-def _refuse_false_lengths(body: bytes | memoryview) -> None:
-    """
-    Refuse a message that ends early or late, before memory is set aside for what it claims.
-
-    Arrays within arrays that each claim as many items as there are bytes would cost their
-    number times that: 100 KiB of message 100 MB, and 60 ms to free them.
-    """
-    reader = msgpack.Unpacker(max_buffer_size=len(body))
-    reader.feed(body)
-    try:
-        reader.skip()
-    except msgpack.OutOfData as exc:
-        raise DecodeError("a message that was cut short") from exc
-    if reader.tell() != len(body):
-        raise DecodeError("a message with something behind it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 # Errors are read by people, and travel.
 _MAX_SHOWN = 200
+_MAX_STEPS = 40
 
 
 def locate(
@@ -32,15 +34,17 @@ def locate(
         steps = _steps_of_call(value)
     else:
         path, steps = "value", _steps(value, has_parts)
-    while True:
+    # Each step encodes the rest once more, and what is nested too deep goes on for long.
+    while len(above) <= _MAX_STEPS:
         bad = next(((step, part) for step, part in steps if not is_encodable(part)), None)
         if bad is None:
-            return path or "value", value
+            break
         path, value = path + bad[0], bad[1]
         if id(value) in above:  # it contains itself
-            return path, value
+            break
         above.add(id(value))
         steps = _steps(value, has_parts)
+    return _shortened(path) or "value", value
 
 
 def has_attributes(value: Any) -> bool:
@@ -70,7 +74,7 @@ def _steps(value: Any, has_parts: Callable[[Any], bool]) -> Iterator[tuple[str, 
     """Yield what a value consists of, each part with what it adds to the path."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         yield from ((f".{name}", part) for name, part in zip(value._fields, value, strict=False))
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple, collections.deque)):
         yield from ((f"[{index}]", part) for index, part in enumerate(value))
     elif isinstance(value, Mapping):
         yield from ((f"{{{_key(key)}}}", key) for key in value)
@@ -90,6 +94,11 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
     for name in names:
         if hasattr(value, name):
             yield name, getattr(value, name)
+
+
+def _shortened(path: str) -> str:
+    half = _MAX_SHOWN // 2
+    return path if len(path) <= _MAX_SHOWN else f"{path[:half]} ... {path[-half:]}"
 
 
 def shown(value: Any) -> str:

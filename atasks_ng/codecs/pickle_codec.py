@@ -54,8 +54,8 @@ class PickleCodec(Codec):
         except Exception as exc:
             path, part = locate(obj, self._is_encodable, has_attributes)
             raise EncodeError(
-                f"{path}: a value of type {type_name(type(part))} cannot be pickled ({shown(exc)}): "
-                "pass data instead, or use CloudpickleCodec"
+                f"{path}: a value of type {type_name(type(part))} cannot be pickled "
+                f"({shown(exc)}): pass data instead, or use CloudpickleCodec"
             ) from exc
 
     def decode(self, content: bytes) -> Any:

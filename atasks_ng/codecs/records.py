@@ -20,6 +20,8 @@ from ..words.errors import DecodeError, EncodeError
 
 # Where attrs keeps a hash once computed; the hash of a string differs between processes.
 _CACHED_HASH = "_attrs_cached_hash"
+# What does not travel: that, and where typing notes the Box[int] that was called.
+_LOCAL = (_CACHED_HASH, "__orig_class__")
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a class statement
 
 
@@ -129,8 +131,11 @@ class FieldsRecipe(Recipe):
         if state.keys() == self._fields.keys():
             return [state]
         known = {name: value for name, value in state.items() if name in self._fields}
-        extra = {name: value for name, value in state.items() if name not in self._fields}
-        extra.pop(_CACHED_HASH, None)
+        extra = {
+            name: value
+            for name, value in state.items()
+            if name not in self._fields and name not in _LOCAL
+        }
         return [known, extra] if extra else [known]
 
     def build(self, parts: list[Any]) -> Any:
@@ -276,18 +281,18 @@ def _fields_of(cls: Any) -> list[Field] | None:
 
 
 def _dataclass_field(cls: Any, field: dataclasses.Field[Any]) -> Field:
+    kept = inspect.getattr_static(cls, field.name, None)
     if field.default is not dataclasses.MISSING:
+        if not field.init and kept is field.default:
+            return Field(field.name, is_needed=False)  # instances find it in the class
         return Field(field.name, lambda obj: field.default)
     factory = field.default_factory
     if factory is not dataclasses.MISSING:
         return Field(field.name, lambda obj: factory())
     # An instance may lack a field that its __init__ does not set; one that is kept elsewhere, by
     # a descriptor, comes with the other attributes.
-    kept = inspect.getattr_static(cls, field.name, None)
-    is_slot = inspect.ismemberdescriptor(kept)
-    return Field(
-        field.name, is_needed=field.init and (is_slot or not inspect.isdatadescriptor(kept))
-    )
+    is_elsewhere = inspect.isdatadescriptor(kept) and not inspect.ismemberdescriptor(kept)
+    return Field(field.name, is_needed=field.init and not is_elsewhere)
 
 
 def _attrs_field(field: Any) -> Field:

@@ -17,6 +17,7 @@ from ..protocol.actions import (
     Answer,
     AnswerAgain,
     Bury,
+    FreeSlot,
     HandBack,
     Interrupt,
     Say,
@@ -339,6 +340,9 @@ class Incoming:
         logger.error("gave up call %s of %r: %s", call.id, call.request.task, action.reason)
         call.delivery.refuse(action.reason, None)
 
+    def _free_slot(self, action: FreeSlot) -> None:
+        self.release_slot(action.call)
+
     def _hand_back(self, action: HandBack) -> None:
         action.call.delivery.hand_back()
 
@@ -366,4 +370,5 @@ _CARRY_OUT: dict[type, Callable[[Incoming, Any], None]] = {
     HandBack: Incoming._hand_back,
     SayTo: Incoming._say_to,
     Bury: Incoming._bury,
+    FreeSlot: Incoming._free_slot,
 }

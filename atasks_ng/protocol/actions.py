@@ -117,6 +117,12 @@ class Bury(NamedTuple):
     reason: str
 
 
+class FreeSlot(NamedTuple):
+    """Give back the slot of a call that ended before its body began."""
+
+    call: IncomingCall
+
+
 class HandBack(NamedTuple):
     """Put the delivery back into its queue, for another worker."""
 
@@ -146,5 +152,6 @@ Action = (
     | HandBack
     | AnswerAgain
     | SayTo
+    | FreeSlot
     | Bury
 )

@@ -11,6 +11,7 @@ from .actions import (
     Answer,
     AnswerAgain,
     Bury,
+    FreeSlot,
     HandBack,
     Interrupt,
     Say,
@@ -21,6 +22,9 @@ from .calls import CalleeTimes, IncomingCall
 from .envelopes import (
     ALIVE,
     HANDED_BACK,
+    WHY_LAST,
+    WHY_LOST,
+    WHY_TWICE,
     Ask,
     Cancel,
     Cancelled,
@@ -40,11 +44,13 @@ from .tables import (
     CALLEE,
     CANCEL,
     CANCELLING,
+    CONFIRMING,
     DEADLINE,
     ENDED,
     FORBIDDEN,
     GO,
     GONE,
+    LAST_SLOT,
     RECALL,
     RUNNING,
     SILENCE,
@@ -133,8 +139,9 @@ class Callee:
         call = self.calls.get(tell.id)
         if call is None or tell.verdict not in STALE:
             return []
-        if call.state is ASKING:
+        if call.state in (ASKING, CONFIRMING):
             call.silence_at = None
+        if call.state is ASKING:
             call.attempt = max(1, tell.attempt)
             call.alone = bool(tell.alone)
         return self._happen(call, tell.verdict, now)
@@ -143,7 +150,7 @@ class Callee:
         """A caller asks whether this worker has a call."""
         call = self.calls.get(who.id)
         if call is not None:
-            if call.state is ASKING:
+            if call.state in (ASKING, CONFIRMING):
                 return []
             return [Say(call, Notice(call.id, ALIVE, self.worker))]
         answer = self._answers.get(who.id)
@@ -158,7 +165,8 @@ class Callee:
 
     def granted(self, call: IncomingCall, now: float) -> list[Action]:
         """A slot became free, and the call has it."""
-        return self._happen(call, SLOT, now)
+        last = call.alone and self.address is not None
+        return self._happen(call, LAST_SLOT if last else SLOT, now)
 
     def body_ended(self, call: IncomingCall, now: float) -> list[Action]:
         """The body returned or raised; from now on the call cannot be cancelled."""
@@ -182,7 +190,7 @@ class Callee:
         """The worker stops: hand back what waits, and, unless told otherwise, what runs."""
         actions: list[Action] = []
         for call in list(self.calls.values()):
-            if call.state in (ASKING, WAITING) or not waiting_only:
+            if call.state in (ASKING, WAITING, CONFIRMING) or not waiting_only:
                 actions += self._happen(call, RECALL, now)
         return actions
 
@@ -217,7 +225,7 @@ class Callee:
             self._cancelled.popitem(last=False)
 
     def _happen(self, call: IncomingCall, event: str, now: float, data: Any = None) -> list[Action]:
-        if event in STALE and call.state is not ASKING:
+        if event in STALE and call.state not in (ASKING, CONFIRMING):
             return []
         call.state, steps = CALLEE[call.state, event]
         if call.state is ENDED:
@@ -232,7 +240,10 @@ class Callee:
 
     def _ask(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         assert self.address is not None
-        actions.append(Say(call, Ask(call.id, self.address, self.worker, int(call.lost))))
+        why = WHY_LOST if call.lost else WHY_TWICE
+        if call.state is CONFIRMING:
+            why = WHY_LAST
+        actions.append(Say(call, Ask(call.id, self.address, self.worker, why)))
         call.silence_at = now + self.times.silence
         self._timers.add(call.silence_at, SILENCE, call)
 
@@ -255,7 +266,10 @@ class Callee:
         call.beat_at = now + self.times.first_beat
         precedence = NESTED if call.nested else ROOT
         if self.slots.take(call, ALONE if call.alone else precedence):
-            actions += self._happen(call, SLOT, now)
+            actions += self.granted(call, now)
+
+    def _free_slot(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
+        actions.append(FreeSlot(call))
 
     def _start(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(Start(call))

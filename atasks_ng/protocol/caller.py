@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from .actions import (
     Warn,
 )
 from .calls import CallerTimes, OutgoingCall
-from .envelopes import ALIVE, HANDED_BACK, Ask, Envelope, Item, Notice, Pull, Tell
+from .envelopes import ALIVE, HANDED_BACK, WHY_LAST, WHY_LOST, Ask, Envelope, Item, Notice, Pull, Tell
 from .streams import AGAIN
 from .tables import (
     ABANDON,
@@ -50,6 +51,11 @@ from .timers import Timers
 __all__ = ["CALLER", "Caller", "CallerTimes", "OutgoingCall"]
 
 
+# Cancels that are sent again when the link comes back: enough for a burst, and not for ever.
+_REMEMBERED = 1000
+_REMEMBERED_SECONDS = 60.0
+
+
 class Caller:
     """
     The table of awaited calls.
@@ -62,6 +68,7 @@ class Caller:
         self.times = times or CallerTimes()
         self.calls: dict[str, OutgoingCall] = {}
         self._timers: Timers[OutgoingCall] = Timers()
+        self._left: OrderedDict[str, tuple[float, OutgoingCall]] = OrderedDict()
 
     def open(self, call: OutgoingCall, now: float) -> None:
         """Enter a call into the table; its request is about to be sent."""
@@ -108,7 +115,11 @@ class Caller:
 
     def relinked(self, now: float) -> list[Action]:
         """The link is back: what was under way may be lost, so everything is sent again."""
-        return self._for_all(RELINKED, now)
+        actions: list[Action] = []
+        for when, call in self._left.values():
+            if now - when < _REMEMBERED_SECONDS:
+                actions.append(SendCancel(call, "cancel"))
+        return actions + self._for_all(RELINKED, now)
 
     def close(self, error: BaseException, now: float) -> list[Action]:
         """The transport is gone for good: every call ends."""
@@ -159,10 +170,18 @@ class Caller:
         if call.state is ENDED:
             del self.calls[call.id]
             self._timers.compact(self.calls)
+            if event is not REPLY:
+                self._remember_left(call, now)
         actions: list[Action] = []
         for step in steps:
             _STEPS[step](self, call, now, data, actions)
         return actions
+
+    def _remember_left(self, call: OutgoingCall, now: float) -> None:
+        """Keep a call that ended without an answer: its cancel may be lost with the link."""
+        self._left[call.id] = (now, call)
+        if len(self._left) > _REMEMBERED:
+            self._left.popitem(last=False)
 
     # -- steps: sending ------------------------------------------------------------------------
 
@@ -232,6 +251,15 @@ class Caller:
     ) -> None:
         ask: Ask = data
         call.heard_at = now
+        if ask.why == WHY_LAST:
+            # Once this is sent, the loss of the worker is the call's own doing.
+            call.convicts = True
+            self._tell(call, ask, GO, actions, alone=True)
+            return
+        if call.asker is not None and call.asker.origin != ask.origin:
+            # One at a time; the other one asks again.
+            self._tell(call, ask, STAND_BY, actions)
+            return
         call.asker = ask
         actions.append(SendWho(call))
         self._timers.add(now + self.times.holder, UNHELD, call)
@@ -243,17 +271,17 @@ class Caller:
             self._tell(call, asker, SETTLED, actions)
             actions += self._happen(call, RESTARTED, now)
             return
-        if asker.lost and not call.handed_back:
-            if not call.rerun or call.attempt >= call.max_attempts:
+        if asker.why == WHY_LOST and not call.handed_back:
+            if not call.rerun or call.convicts:
                 self._tell(call, asker, CONDEMNED if call.rerun else SETTLED, actions)
                 error = WorkerLostError(call.task, call.attempt)
                 actions += self._happen(call, LOST, now, error)
                 return
-            call.attempt += 1
+            call.attempt = min(call.attempt + 1, call.max_attempts)
         call.handed_back = False
         call.holder = asker.worker
         # The last attempt convicts, so nobody else may be running who could be the culprit.
-        alone = call.attempt >= call.max_attempts > 1
+        alone = call.attempt >= call.max_attempts
         self._tell(call, asker, GO, actions, alone=alone)
 
     def _tell_settled(

@@ -79,6 +79,7 @@ class OutgoingCall:
         holder: Name of the worker that says it has it.
         asker: What a worker said that waits to hear whether to run it.
         handed_back: True if a stopping worker put it back.
+        convicts: True once its last attempt may have begun.
         consumer: The receiving end, if the task is an async generator.
     """
 
@@ -89,6 +90,7 @@ class OutgoingCall:
         "cancel_message",
         "cancels",
         "consumer",
+        "convicts",
         "deadline",
         "handed_back",
         "heard_at",
@@ -142,6 +144,7 @@ class OutgoingCall:
         self.holder: str | None = None
         self.asker: Ask | None = None
         self.handed_back = False
+        self.convicts = False
         self.consumer: Consumer | None = None
         # The shell's own: what it sends again, what it wakes and with what, the context that came
         # back. No rule looks at them.

@@ -52,6 +52,9 @@ VERSION = 1
 #: Context variables that travel: name → encoded value.
 Baggage = dict[str, bytes]
 
+#: Why a worker asks.
+WHY_LOST, WHY_TWICE, WHY_LAST = "lost", "twice", "last"
+
 #: What a notice says.
 CANCELLING, ALIVE, HANDED_BACK = "cancelling", "alive", "handed back"
 
@@ -220,13 +223,14 @@ class Ask(NamedTuple):
         id: Identity of the call.
         origin: Address of the worker that asks.
         worker: Its name.
-        lost: 1 if a worker is gone that had it, 0 if it was only sent twice.
+        why: ``"lost"``: a worker is gone that had it; ``"twice"``: it was sent twice; ``"last"``: it
+            is about to begin its last attempt.
     """
 
     id: str
     origin: str
     worker: str
-    lost: int
+    why: str
 
 
 class Tell(NamedTuple):
@@ -348,7 +352,7 @@ _READERS: dict[int, Callable[[list[Any]], Envelope]] = {
     _CANCELLED: _read(Cancelled, _TEXT, _MAYBE_TEXT),
     _ITEM: _read(Item, _TEXT, _TEXT, _INT, _TEXT, _BAGGAGE, _BYTES),
     _PULL: _read(Pull, _TEXT, _TEXT, _INT, _INT, _INT, _BAGGAGE, _BYTES),
-    _ASK: _read(Ask, _TEXT, _TEXT, _TEXT, _INT),
+    _ASK: _read(Ask, _TEXT, _TEXT, _TEXT, _TEXT),
     _TELL: _read(Tell, _TEXT, _TEXT, _INT, _INT),
     _WHO: _read(Who, _TEXT, _TEXT),
 }

@@ -81,17 +81,20 @@ CALLER: Table = {
 #
 # asking      delivered before, or sent twice: the caller is asked whether it still waits
 # waiting     no slot is free
+# confirming  a slot is there, but the last attempt must be known to the caller before it begins
 # running     the body runs
 # cancelling  the body runs, and was told to stop
 # answering   the body has ended, its answer is being encoded
 # ended       in no table any more
 
-ASKING, WAITING, RUNNING, ANSWERING = "asking", "waiting", "running", "answering"
+ASKING, WAITING, CONFIRMING = "asking", "waiting", "confirming"
+RUNNING, ANSWERING = "running", "answering"
 
 #: What the caller says.
 GO, STAND_BY, SETTLED, CONDEMNED, GONE = "go", "stand by", "settled", "condemned", "gone"
 #: What happens in the worker.
-ADMIT, SLOT, BODY_ENDED, ANSWERED, RECALL = "admit", "slot", "body ended", "answered", "recall"
+SLOT, LAST_SLOT, BODY_ENDED = "slot", "last slot", "body ended"
+ANSWERED, RECALL = "answered", "recall"
 #: What the clock brings, beside the deadline.
 SILENCE, ASK_AGAIN, FORBIDDEN = "silence", "ask again", "forbidden"
 
@@ -108,6 +111,17 @@ CALLEE: Table = {
     (ASKING, SILENCE): (ASKING, ("presume",)),
     (ASKING, FORBIDDEN): (ENDED, ("answer_lost",)),
     (WAITING, SLOT): (RUNNING, ("start",)),
+    (WAITING, LAST_SLOT): (CONFIRMING, ("ask",)),
+    (CONFIRMING, GO): (RUNNING, ("start",)),
+    (CONFIRMING, SILENCE): (RUNNING, ("start",)),
+    (CONFIRMING, STAND_BY): (CONFIRMING, ("ask_later",)),
+    (CONFIRMING, ASK_AGAIN): (CONFIRMING, ("ask",)),
+    (CONFIRMING, SETTLED): (ENDED, ("answer_nothing", "free_slot")),
+    (CONFIRMING, CONDEMNED): (ENDED, ("bury", "free_slot")),
+    (CONFIRMING, GONE): (ENDED, ("answer_nothing", "free_slot")),
+    (CONFIRMING, CANCEL): (ENDED, ("answer_cancelled", "free_slot")),
+    (CONFIRMING, DEADLINE): (ENDED, ("answer_nothing", "free_slot")),
+    (CONFIRMING, RECALL): (ENDED, ("hand_back", "free_slot")),
     (WAITING, CANCEL): (ENDED, ("leave_line", "answer_cancelled")),
     (WAITING, DEADLINE): (ENDED, ("leave_line", "answer_nothing")),
     (WAITING, GONE): (ENDED, ("leave_line", "answer_nothing")),

@@ -5,6 +5,8 @@ import math
 
 from atasks_ng import atask, run
 
+sleep = atask(asyncio.sleep, name="sleep")
+
 
 @atask
 async def root(x: float) -> float:
@@ -18,14 +20,6 @@ async def roots(*numbers: float) -> list[float]:
     return [task.result() for task in tasks]
 
 
-@atask
-async def sleep(seconds: float) -> None:
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        print("the callee has cleaned up")
-
-
 async def main() -> None:
     print(await roots(1, 4, 9))
     try:
@@ -36,7 +30,7 @@ async def main() -> None:
         async with asyncio.timeout(0.2):
             await sleep(60)
     except TimeoutError:
-        print("the caller goes on")
+        print("timed out")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,9 @@ def test_arguments_can_be_used_for_a_call():
         ([type("Text", (str,), {})("x")], "value[0]: a value of type "),
         ({"k": collections.OrderedDict()}, "value['k']: a value of type collections.OrderedDict"),
         (collections.namedtuple("P", "x")(1), "value: a value of type "),
-        pytest.param(10**5000, "value: a value that cannot be encoded as JSON (ValueError", id="long"),
+        pytest.param(
+            10**5000, "value: a value that cannot be encoded as JSON (ValueError", id="long"
+        ),
     ],
 )
 def test_what_json_would_change_is_refused(value, sentence):

@@ -73,7 +73,6 @@ def test_sentence_names_the_value_the_type_and_the_way_out():
         (((collections.deque([1, lock]),), {}), "args[0][1]"),
         (((collections.OrderedDict(a=lock),), {}), "args[0]['a']"),
         ((({10**5000: lock},), {}), "args[0][<int>]"),
-        ((({"x" * 1000: lock},), {}), f"args[0]['{'x' * 199}...]"),
         (lock, "value"),
         ([lock], "value[0]"),
         ((lock,), "value[0]"),
@@ -111,6 +110,14 @@ def test_sentence_names_the_path(value, path):
 def test_what_would_lose_its_type_is_refused(value, sentence):
     with pytest.raises(EncodeError, match=sentence):
         codec.encode(value)
+
+
+def test_long_path_is_shortened():
+    sentence = sentence_for(((({"x" * 1000: lock},),), {}))
+
+    assert sentence.startswith("args[0][0]['xxx")
+    assert "xxx ... xxx" in sentence
+    assert len(sentence) < 400
 
 
 def test_key_with_a_buffer_in_it_is_refused():

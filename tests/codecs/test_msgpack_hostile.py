@@ -118,7 +118,12 @@ def test_value_of_plain_msgpack_that_is_no_message_is_refused():
 def test_any_extension_ends(code, data):
     leaf = b"\xc7" + bytes((len(data), code % 256)) + data
 
-    for body in (leaf, b"\x91" + leaf, b"\x93" + leaf + b"\x01\x02", b"\x94" + leaf + b"\xc0\x90\x80"):
+    for body in (
+        leaf,
+        b"\x91" + leaf,
+        b"\x93" + leaf + b"\x01\x02",
+        b"\x94" + leaf + b"\xc0\x90\x80",
+    ):
         ends(call(body))
         ends(call(body, marked=False))
 
@@ -194,7 +199,13 @@ def test_time_zone_that_is_no_zone_is_refused(key):
 
 @pytest.mark.parametrize(
     "level",
-    [b"\x91", b"\x81\xa1k", b"\x92" + ext(wire.TUPLE), b"\x92" + ext(wire.FROZENSET), b"\xdc\x00\x01"],
+    [
+        b"\x91",
+        b"\x81\xa1k",
+        b"\x92" + ext(wire.TUPLE),
+        b"\x92" + ext(wire.FROZENSET),
+        b"\xdc\x00\x01",
+    ],
     ids=["list", "dict", "tuple", "set", "array16"],
 )
 @pytest.mark.parametrize("depth", [600, 2000, 50_000])
@@ -208,7 +219,8 @@ def test_deep_nesting_ends(level, depth):
 
 @pytest.mark.parametrize("marked", [True, False])
 @pytest.mark.parametrize(
-    "header", [b"\xdd\x00\x01\x86\xa0", b"\xdc\xff\xff", b"\xdf\x00\x00\xc3\x50\xa1k", b"\x91\xdc\xff\xff"]
+    "header",
+    [b"\xdd\x00\x01\x86\xa0", b"\xdc\xff\xff", b"\xdf\x00\x00\xc3\x50\xa1k", b"\x91\xdc\xff\xff"],
 )
 def test_false_lengths_cost_no_memory(header, marked):
     claims = header * (1000 // header.count(b"\xdc") if header.count(b"\xdc") else 1000)
@@ -225,7 +237,12 @@ def test_false_lengths_cost_no_memory(header, marked):
 
 @pytest.mark.parametrize(
     "header",
-    [b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff"],
+    [
+        b"\xdd\xff\xff\xff\xff",
+        b"\xdf\xff\xff\xff\xff",
+        b"\xc6\xff\xff\xff\xff",
+        b"\xdb\xff\xff\xff\xff",
+    ],
 )
 def test_one_false_length_is_refused(header):
     assert not ends(call(header + b"\x01" * 10))
@@ -240,9 +257,15 @@ def colliding_ints(count: int) -> list[int]:
 @pytest.mark.parametrize(
     "container",
     [
-        lambda keys: b"\xdf" + len(keys).to_bytes(4, "big") + b"".join(keys[i] + b"\x01" for i in range(len(keys))),
+        lambda keys: (
+            b"\xdf"
+            + len(keys).to_bytes(4, "big")
+            + b"".join(keys[i] + b"\x01" for i in range(len(keys)))
+        ),
         lambda keys: b"\xdd" + (len(keys) + 1).to_bytes(4, "big") + ext(wire.SET) + b"".join(keys),
-        lambda keys: b"\xdd" + (len(keys) + 1).to_bytes(4, "big") + ext(wire.FROZENSET) + b"".join(keys),
+        lambda keys: (
+            b"\xdd" + (len(keys) + 1).to_bytes(4, "big") + ext(wire.FROZENSET) + b"".join(keys)
+        ),
     ],
     ids=["dict", "set", "frozenset"],
 )
@@ -272,7 +295,10 @@ def test_few_keys_that_collide_arrive():
         ext(wire.BIG_INT, b"\x7f" * 100_000),
         ext(wire.DECIMAL, b"1e" + b"9" * 30),
         ext(wire.DECIMAL, b"9" * 100_000),
-        b"\x93" + ext(wire.FRACTION) + ext(wire.BIG_INT, b"\x7f" * 50_000) + ext(wire.BIG_INT, b"\x6f" * 50_000),
+        b"\x93"
+        + ext(wire.FRACTION)
+        + ext(wire.BIG_INT, b"\x7f" * 50_000)
+        + ext(wire.BIG_INT, b"\x6f" * 50_000),
         b"\x94" + ext(wire.RANGE) + b"\x00" + ext(wire.BIG_INT, b"\x7f" * 50_000) + b"\x01",
         b"\x93" + ext(wire.FRACTION) + b"\x01\x00",
         b"\x94" + ext(wire.RANGE) + b"\x00\x01\x00",

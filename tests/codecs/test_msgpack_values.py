@@ -25,7 +25,9 @@ codec = MsgpackCodec("test-values")
 UTC = datetime.UTC
 ROME = zoneinfo.ZoneInfo("Europe/Rome")
 PLUS_2 = datetime.timezone(datetime.timedelta(hours=2))
-NAMED = datetime.timezone(datetime.timedelta(hours=-3, seconds=1, microseconds=5), "Brasília \udc80")
+NAMED = datetime.timezone(
+    datetime.timedelta(hours=-3, seconds=1, microseconds=5), "Brasília \udc80"
+)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -211,12 +213,16 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize("value", SCALARS + TIMES + PATHS + CONTAINERS + CALLS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", SCALARS + TIMES + PATHS + CONTAINERS + CALLS, ids=lambda value: type(value).__name__
+)
 def test_value_arrives_as_itself(value):
     assert same(there_and_back(value), value)
 
 
-@pytest.mark.parametrize("value", SCALARS + TIMES + PATHS + CONTAINERS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", SCALARS + TIMES + PATHS + CONTAINERS, ids=lambda value: type(value).__name__
+)
 def test_value_arrives_as_itself_anywhere(value):
     call = ((value, [value], (value,)), {"k": value, "d": {"k": value}})
 
@@ -358,15 +364,17 @@ keys = st.recursive(
 )
 values = st.recursive(
     leaves,
-    lambda inner: st.lists(inner, max_size=5)
-    | st.lists(inner, max_size=5).map(tuple)
-    | st.sets(keys, max_size=4)
-    | st.dictionaries(keys, inner, max_size=5)
-    | st.dictionaries(texts, inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.lists(inner, max_size=5).map(tuple)
+        | st.sets(keys, max_size=4)
+        | st.dictionaries(keys, inner, max_size=5)
+        | st.dictionaries(texts, inner, max_size=5)
+    ),
     max_leaves=15,
 )
 
-quick = hypothesis.settings(max_examples=200, deadline=None, derandomize=True)
+quick = hypothesis.settings(max_examples=120, deadline=None, derandomize=True)
 
 
 @quick
@@ -376,6 +384,8 @@ def test_any_value_arrives_as_itself(value):
 
 
 @quick
-@hypothesis.given(st.lists(values, max_size=4).map(tuple), st.dictionaries(texts, values, max_size=4))
+@hypothesis.given(
+    st.lists(values, max_size=4).map(tuple), st.dictionaries(texts, values, max_size=4)
+)
 def test_any_call_arrives_as_itself(args, kwargs):
     assert same(there_and_back((args, kwargs)), (args, kwargs))

@@ -64,7 +64,9 @@ def test_what_cannot_be_pickled_is_named(make, value, path):
 
 
 def test_pickle_refuses_a_lambda_and_names_the_way_out():
-    with pytest.raises(EncodeError, match=r"^args\[0\]: a value of type function .*CloudpickleCodec"):
+    with pytest.raises(
+        EncodeError, match=r"^args\[0\]: a value of type function .*CloudpickleCodec"
+    ):
         PickleCodec("test-pickle").encode(((lambda: 1,), {}))
 
 

@@ -43,7 +43,8 @@ def group_with_a_failure(task, log):
                 waiting = group.create_task(waits())
                 failing = group.create_task(fails())
         except* ValueError as errors:
-            return errors, waiting.cancelled(), failing.exception()
+            caught = errors
+        return caught, waiting.cancelled(), failing.exception()
 
     return main
 
@@ -104,7 +105,8 @@ def group_with_a_failing_body(task, log):
                 await log.until("began")
                 raise RuntimeError("of the body")
         except* RuntimeError as errors:
-            return errors
+            caught = errors
+        return caught
 
     return main
 
@@ -131,7 +133,8 @@ def group_whose_body_awaits_when_a_child_fails(task, log):
                 group.create_task(fails())
                 await waits()
         except* ValueError as errors:
-            return errors, asyncio.current_task().cancelling()
+            caught = errors
+        return caught, asyncio.current_task().cancelling()
 
     return main
 
@@ -160,7 +163,8 @@ def groups_nested(task, log):
                     inner.create_task(waits("inner"))
                     inner.create_task(fails())
         except* OSError as errors:
-            return errors
+            caught = errors
+        return caught
 
     return main
 
@@ -306,7 +310,8 @@ def group_within_a_task(task, log):
         try:
             await f(3)
         except* ValueError as errors:
-            return fine, errors
+            caught = errors
+        return fine, caught
 
     return main
 
@@ -355,7 +360,8 @@ def group_of_groups_across_calls(task, log):
             async with asyncio.TaskGroup() as group:
                 group.create_task(branch(0))
         except* ValueError as errors:
-            return errors
+            caught = errors
+        return caught
 
     return main
 
@@ -381,7 +387,8 @@ def group_and_a_task_that_swallows(task, log):
                 swallowing = group.create_task(swallows())
                 group.create_task(fails())
         except* ValueError:
-            return swallowing.result()
+            pass
+        return swallowing.result()
 
     return main
 

@@ -29,6 +29,7 @@ class Outcome:
     Attributes:
         result: What main returned, or ``None``.
         error: What it raised, or ``None``.
+        raised: Name of the class of that.
         effects: Side effects, in order.
         warnings: Warnings and complaints of event loops, sorted.
         stray: Side effects of another program, which had not ended.
@@ -36,6 +37,7 @@ class Outcome:
 
     result: Any
     error: Any
+    raised: str | None
     effects: list[str]
     warnings: list[Any]
     stray: list[Any]
@@ -52,7 +54,10 @@ class Outcome:
 @functools.cache
 def run_undecorated(program: Program) -> Outcome:
     """Run a program with its functions left as they are."""
-    return _run(program, undecorated, contextlib.nullcontext)
+    outcome = _run(program, undecorated, contextlib.nullcontext)
+    expected = program.raises and program.raises.__name__
+    assert outcome.raised == expected, f"{program} is no program: {outcome}"
+    return outcome
 
 
 def run_decorated(program: Program, url: str, namespace: str) -> Outcome:
@@ -83,24 +88,20 @@ def undecorated(function: Any = None, /, **options: Any) -> Any:
 def _run(program: Program, task: Any, place: Callable[[], Any]) -> Outcome:
     clear_lines()
     complaints: list[Any] = []
-    result = error = None
+    result = error = raised = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             main = program.define(task, Log(program.name))
             result = describe(asyncio.run(_perform(main, place, complaints)))
         except BaseException as exc:
-            if program.raises is None or not isinstance(exc, program.raises):
-                raise
-            error = describe(exc)
-        else:
-            assert program.raises is None, f"it returned and did not raise: {result}"
+            error, raised = describe(exc), type(exc).__name__
         del main
         gc.collect()
     effects, told, stray = _read_effects(program)
     complaints += told
     complaints += [[each.category.__name__, str(each.message)] for each in caught]
-    return Outcome(result, error, effects, sorted(complaints, key=repr), stray)
+    return Outcome(result, error, raised, effects, sorted(complaints, key=repr), stray)
 
 
 async def _perform(main: Any, place: Callable[[], Any], complaints: list[Any]) -> Any:

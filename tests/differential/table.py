@@ -23,7 +23,7 @@ Main = Callable[[], Coroutine[Any, Any, Any]]
 Definition = Callable[[Any, "Log"], Main]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Program:
     """
     One program.

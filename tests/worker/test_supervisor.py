@@ -25,7 +25,13 @@ end.recv(1)
 """
 OBEDIENT = WORKER.format(on_term="lambda *args: os._exit(0)")
 DEAF = WORKER.format(on_term="signal.SIG_IGN")
-FORKING = "import os, time\nif os.fork() == 0:\n    time.sleep(60)\nos._exit(7)"
+# Its fork holds the same end of the lifeline, for as long as there is another end.
+FORKING = """
+import os, socket
+if os.fork() == 0:
+    socket.socket(fileno=int(os.environ["ATASKS_NG_LIFELINE_FD"])).recv(1)
+os._exit(7)
+"""
 
 
 class Log(logging.Handler):
@@ -110,12 +116,7 @@ async def test_supervisor_gives_up_on_what_never_gets_ready(log: Log) -> None:
 
 
 async def test_supervisor_hears_the_death_of_a_process_that_forked(log: Log) -> None:
-    policy = Policy(1, max_failures=1)
-
-    status = await supervise(policy, FORKING.replace("60", "5"))
-
-    # The fork still holds the other end of the lifeline.
-    assert status == 1
+    assert await supervise(Policy(1, max_failures=1), FORKING) == 1
 
 
 async def test_supervisor_kills_what_does_not_heed_the_signal(log: Log) -> None:

@@ -9,15 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgpack
-from msgpack import ExtType
-
 from ...words.errors import EncodeError
 from . import wire
 from .table import find_form, forms
-
-# Exact types that msgpack carries as they are (or, for a large int, asks about).
-_NATIVE = frozenset({type(None), bool, int, float, str, bytes, ExtType, msgpack.Timestamp})
 
 # Composites with a buffer among their parts, which is not a value of its own.
 _BUFFERED = (wire.ARRAY, wire.SCALAR)
@@ -40,17 +34,17 @@ def has_buffers(value: Any) -> bool:
         cls = type(each)
         if cls is dict:
             parts = each.values()
-            if not _NATIVE.issuperset(map(type, each)):
+            if not wire.SCALARS.issuperset(map(type, each)):
                 todo += each
         elif cls in _SEQUENCES:
             parts = each
         elif cls in _BUFFERS:
             return True
-        elif cls in _NATIVE or not _is_composite(parts := _form_of(each)):
+        elif cls in wire.SCALARS or not _is_composite(parts := _form_of(each)):
             continue
         # Most long lists are of numbers or text: one look at all, without a step for each.
-        if not _NATIVE.issuperset(map(type, parts)):
-            todo += [part for part in parts if type(part) not in _NATIVE]
+        if not wire.SCALARS.issuperset(map(type, parts)):
+            todo += [part for part in parts if type(part) not in wire.SCALARS]
     return False
 
 
@@ -82,7 +76,7 @@ class Lowering:
             EncodeError: Some part of it has no form.
         """
         cls = type(value)
-        if cls in _NATIVE:
+        if cls in wire.SCALARS:
             return value
         if cls is list:
             return self._lower_all(value)

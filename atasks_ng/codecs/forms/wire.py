@@ -11,7 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgpack import ExtType
+from msgpack import ExtType, Timestamp
+
+#: Exact types without parts that msgpack carries as they are (or, for a large int, asks about).
+SCALARS = frozenset({type(None), bool, int, float, str, bytes, ExtType, Timestamp})
+#: Exact types that msgpack carries as they are.
+NATIVE = SCALARS | {list, dict}
 
 #: A leaf (``ExtType``), or the list of a composite: its mark, then its parts.
 Form = Any

@@ -1,12 +1,12 @@
-"""What is published, and what was delivered."""
+"""What is published, what was delivered, and what came back."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
-from ...base import Message
+#: Content type of everything that is published.
+CONTENT_TYPE = "application/vnd.msgpack"
 
 
 @dataclasses.dataclass(slots=True)
@@ -24,8 +24,6 @@ class Parcel:
         mandatory: True if it must come back when no queue takes it.
         persistent: True if it must survive a restart of the broker.
         headers: Headers, or ``None``.
-        message: The message it was made of, for the caller to have back.
-        on_sent: Called when the broker has it, with False when no queue took it.
     """
 
     exchange: str
@@ -37,8 +35,44 @@ class Parcel:
     mandatory: bool = False
     persistent: bool = False
     headers: dict[str, Any] | None = None
-    message: Message | None = None
-    on_sent: Callable[[bool], None] | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class Delivered:
+    """
+    One message that a consumer was given, until it is acknowledged or put back.
+
+    Attributes:
+        body: The envelope.
+        tag: Its number on the channel.
+        redelivered: True if it was delivered before.
+        id: Its correlation id, or ``None``.
+        reply_to: Address of who sent it, or ``None``.
+    """
+
+    body: bytes
+    tag: int
+    redelivered: bool
+    id: str | None
+    reply_to: str | None
+
+
+@dataclasses.dataclass(slots=True)
+class Returned:
+    """
+    One mandatory message that no queue took.
+
+    Attributes:
+        exchange: The exchange it was published to.
+        key: Its routing key.
+        id: Its correlation id, or ``None``.
+        body: The envelope.
+    """
+
+    exchange: str
+    key: str
+    id: str | None
+    body: bytes
 
 
 class Acks:
@@ -74,6 +108,8 @@ class Acks:
             return []
         settled, self._settled = self._settled, []
         oldest = next(iter(self._open), None)
-        run = [tag for tag in settled if oldest is None or tag < oldest]
-        loose = [(tag, False) for tag in settled if oldest is not None and tag > oldest]
+        if oldest is None:
+            return [(max(settled), len(settled) > 1)]
+        run = [tag for tag in settled if tag < oldest]
+        loose = [(tag, False) for tag in settled if tag > oldest]
         return [(max(run), len(run) > 1), *loose] if run else loose
