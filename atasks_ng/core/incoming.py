@@ -116,6 +116,10 @@ class Incoming:
         """The caller of a call is gone for good."""
         self._act(self._callee.gone(id, self.loop.time()))
 
+    def on_unlinked(self) -> None:
+        """The link is lost; what runs goes on, what has not begun comes back by itself."""
+        self._act(self._callee.unlinked(self.loop.time()))
+
     def on_cancel(self, cancel: envelopes.Cancel) -> None:
         """A caller cancelled one of its calls."""
         self._act(self._callee.cancel(cancel, self.loop.time()))

@@ -56,6 +56,7 @@ from .tables import (
     SILENCE,
     SLOT,
     STALE,
+    UNLINKED,
     WAITING,
 )
 from .timers import Timers
@@ -192,6 +193,14 @@ class Callee:
         for call in list(self.calls.values()):
             if call.state in (ASKING, WAITING, CONFIRMING) or not waiting_only:
                 actions += self._happen(call, RECALL, now)
+        return actions
+
+    def unlinked(self, now: float) -> list[Action]:
+        """The link is lost: what has not begun is with the broker again, and comes back."""
+        actions: list[Action] = []
+        for call in list(self.calls.values()):
+            if call.state in (ASKING, WAITING, CONFIRMING):
+                actions += self._happen(call, UNLINKED, now)
         return actions
 
     def sweep(self, now: float) -> list[Action]:

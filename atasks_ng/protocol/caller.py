@@ -175,6 +175,8 @@ class Caller:
         actions: list[Action] = []
         for step in steps:
             _STEPS[step](self, call, now, data, actions)
+        if call.state is ENDED and call.asker is not None:
+            self._tell(call, call.asker, SETTLED, actions)
         return actions
 
     def _remember_left(self, call: OutgoingCall, now: float) -> None:

@@ -94,7 +94,7 @@ RUNNING, ANSWERING = "running", "answering"
 GO, STAND_BY, SETTLED, CONDEMNED, GONE = "go", "stand by", "settled", "condemned", "gone"
 #: What happens in the worker.
 SLOT, LAST_SLOT, BODY_ENDED = "slot", "last slot", "body ended"
-ANSWERED, RECALL = "answered", "recall"
+ANSWERED, RECALL, UNLINKED = "answered", "recall", "unlinked"
 #: What the clock brings, beside the deadline.
 SILENCE, ASK_AGAIN, FORBIDDEN = "silence", "ask again", "forbidden"
 
@@ -107,6 +107,7 @@ CALLEE: Table = {
     (ASKING, CANCEL): (ENDED, ("answer_cancelled",)),
     (ASKING, DEADLINE): (ENDED, ("answer_nothing",)),
     (ASKING, RECALL): (ENDED, ("hand_back",)),
+    (ASKING, UNLINKED): (ENDED, ()),
     (ASKING, ASK_AGAIN): (ASKING, ("ask",)),
     (ASKING, SILENCE): (ASKING, ("presume",)),
     (ASKING, FORBIDDEN): (ENDED, ("answer_lost",)),
@@ -122,10 +123,12 @@ CALLEE: Table = {
     (CONFIRMING, CANCEL): (ENDED, ("answer_cancelled", "free_slot")),
     (CONFIRMING, DEADLINE): (ENDED, ("answer_nothing", "free_slot")),
     (CONFIRMING, RECALL): (ENDED, ("hand_back", "free_slot")),
+    (CONFIRMING, UNLINKED): (ENDED, ("free_slot",)),
     (WAITING, CANCEL): (ENDED, ("leave_line", "answer_cancelled")),
     (WAITING, DEADLINE): (ENDED, ("leave_line", "answer_nothing")),
     (WAITING, GONE): (ENDED, ("leave_line", "answer_nothing")),
     (WAITING, RECALL): (ENDED, ("leave_line", "hand_back")),
+    (WAITING, UNLINKED): (ENDED, ("leave_line",)),
     (RUNNING, CANCEL): (CANCELLING, ("notice", "interrupt")),
     (RUNNING, DEADLINE): (CANCELLING, ("interrupt",)),
     (RUNNING, GONE): (CANCELLING, ("interrupt",)),

@@ -313,7 +313,7 @@ def test_register_makes_any_class_travel():
 
 
 def test_register_works_as_a_decorator():
-    @register(name="test:Length", encode=float, decode=lambda metres: Length(metres))
+    @register(name="test:Length", encode=float, decode=lambda metres: Length(metres + 0.0))
     class Length(float):
         pass
 

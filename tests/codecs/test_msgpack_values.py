@@ -315,9 +315,7 @@ def test_codec_can_be_used_by_many_threads_at_once():
 
     def work(number):
         value = [(number, {number}, str(number) * number), bytearray(b"x") * number]
-        for _ in range(200):
-            if not same(there_and_back(value), value):
-                wrong.append(number)
+        wrong.extend(number for _ in range(200) if not same(there_and_back(value), value))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -121,27 +122,44 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
+@contextlib.contextmanager
+def run_with_ready_workers(amqp_url: str, mark: str) -> Iterator[subprocess.Popen[str]]:
+    name, value = mark.split("=")
+    with subprocess.Popen(
+        command("codebase", "--url", amqp_url, "--log-level", "info"),
+        cwd=ROOT,
+        env={**os.environ, name: value},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as runner:
+        assert runner.stderr is not None
+        while "ready" not in runner.stderr.readline():
+            assert runner.poll() is None
+        yield runner
+
+
 @has_proc
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_leaves_no_process_behind(number: signal.Signals, amqp_url: str) -> None:
     mark = f"SCENARIO_TEST={uuid.uuid4()}"
-    runner = subprocess.Popen(
-        command("codebase", "--on", "amqp", "--url", amqp_url, "--log-level", "info"),
-        cwd=ROOT,
-        env={**os.environ, **dict([mark.split("=")])},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert runner.stderr is not None
-    while "ready" not in runner.stderr.readline():
-        assert runner.poll() is None
 
-    runner.send_signal(number)
-    runner.communicate(timeout=50)
+    with run_with_ready_workers(amqp_url, mark) as runner:
+        runner.send_signal(number)
+        runner.communicate(timeout=50)
 
     assert runner.returncode == 128 + number
     assert processes_with(mark) == []
+
+
+@has_proc
+def test_workers_stop_when_the_runner_is_killed(amqp_url: str) -> None:
+    mark = f"SCENARIO_TEST={uuid.uuid4()}"
+
+    with run_with_ready_workers(amqp_url, mark) as runner:
+        runner.kill()
+
+    wait_until(lambda: not processes_with(mark))
 
 
 # -- the command -------------------------------------------------------------------------------
