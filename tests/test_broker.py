@@ -90,6 +90,7 @@ async def test_durable_message_survives_a_restart(private_broker: StartBroker) -
 async def test_durable_message_survives_a_kill(private_broker: StartBroker) -> None:
     broker = private_broker()
     await publish_durably(broker.url, b"confirmed, so on disk")
+    broker.flush()
 
     broker.kill()
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from ..places.namespaces import namespaces
 from ..words.errors import ConnectionLostError
@@ -45,7 +44,7 @@ async def perform_until_stopped(worker: Worker, *, owns_process: bool) -> int:
     lifeline = Lifeline.from_environment()
     with StopSignals(stop.by_signal):
         watch = asyncio.create_task(stop.with_supervisor(lifeline)) if lifeline else None
-        if await stop.unless_first(_connect(worker)):
+        if await stop.unless_before(worker):
             _tell_ready(worker)
             if lifeline is not None:
                 lifeline.tell_ready()
@@ -90,15 +89,16 @@ class _Stop:
         """Return when somebody wants a stop."""
         await self._wish.wait()
 
-    async def unless_first(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Do some work, raise what it raises, and return True; or cancel it and return False."""
-        working = asyncio.create_task(work)
+    async def unless_before(self, worker: Worker) -> bool:
+        """Connect a worker and return True; or leave it at that and return False."""
+        working = asyncio.create_task(_connect(worker))
         waiting = asyncio.create_task(self.wait())
         await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        if not working.done():
+        if not working.done() and not worker.running:
             working.cancel()
-            await asyncio.wait([working])
+        # Where calls run already, they have their grace time after this.
+        await asyncio.wait([working])
         if not working.cancelled():
             working.result()
         return not self._wish.is_set()

@@ -35,6 +35,9 @@ Load files or modules, and await their aiomain(**options), all at once.
 # Where a broker is if nobody says where.
 _DEFAULT_AMQP_URL = "amqp://guest:guest@localhost/"
 
+# SIGQUIT, where there is one, ends a server in order, too.
+_SIGNALS = (*STOP_SIGNALS, *(each for each in signal.Signals if each.name == "SIGQUIT"))
+
 _SCHEMES = {"loopback": ("loopback",), "amqp": ("amqp", "amqps")}
 
 
@@ -110,8 +113,7 @@ async def _run(args: argparse.Namespace, options: dict[str, Any]) -> int:
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         if args.mode == "server":
-            signals = (*STOP_SIGNALS, signal.SIGQUIT)
-            stack.enter_context(StopSignals(lambda signum: stop.set(), signals))
+            stack.enter_context(StopSignals(lambda signum: stop.set(), _SIGNALS))
         await _connect(stack, args, places)
         mains = asyncio.create_task(_await_all([main_of(each, options) for each in modules]))
         if args.mode == "server":

@@ -32,6 +32,7 @@ _RESERVED = range(0x40, 0x60)  # extension codes of ours
 _UNICODE = "surrogatepass"  # lone surrogates: os.fsdecode() makes them
 
 _TOO_DEEP = "a value that contains itself, or is nested too deep, cannot be encoded"
+_TOO_LONG = "a message of MsgpackCodec has something behind it"
 
 # How to unpack what the fast way refuses.
 _THOROUGH: dict[str, Any] = {
@@ -115,6 +116,8 @@ class MsgpackCodec(Codec):
                 return tuple(args), kwargs
         except DecodeError:
             raise
+        except msgpack.ExtraData:
+            raise DecodeError(_TOO_LONG) from None  # it quotes what lies before
         except Exception as exc:
             raise DecodeError(f"these bytes are not of MsgpackCodec: {shown(exc)}") from exc
         raise DecodeError("these bytes of MsgpackCodec are neither a value nor arguments")
@@ -241,7 +244,7 @@ def _check(body: bytes | memoryview, first: int) -> None:
     if first not in _LAYOUTS:
         raise DecodeError(f"no message of MsgpackCodec begins with {first:#x}")
     if len(body) > bounds.MAX_RECEIVED and bounds.skip(body, bounds.MAX_RECEIVED) != len(body):
-        raise DecodeError("a message of MsgpackCodec has something behind it")
+        raise DecodeError(_TOO_LONG)
 
 
 class _MarkedReader:

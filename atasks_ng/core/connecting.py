@@ -99,14 +99,15 @@ class Connection:
             MsgpackCodec(namespace=self.namespace)
         self._before = place.transport
         transport = transport_from_url(self._url, self.namespace, **self._options)
+        # Before anything is awaited: calls may run before all queues are served, and they count.
+        self._transport = transport
         try:
             await transport.connect()
             if serving is not None:
                 await self._activate(transport, serving)
         except BaseException:
-            await self._let_go(transport)
+            await self.close()
             raise
-        self._transport = transport
         return self
 
     def _serving_now(self) -> Serving | None:
@@ -176,8 +177,6 @@ class Connection:
             await self._let_go(transport)
 
     async def _let_go(self, transport: Transport) -> None:
-        if self.router.server is transport:
-            await self.router.deactivate(grace=0)
         lost = f"the connection to {self.url} was closed by this process"
         self.router.end_calls(transport, errors.ConnectionLostError(lost))
         await transport.disconnect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
@@ -78,13 +79,12 @@ class _Consuming:
             return None
         exc = await self._outgoing.error(self._codec, outcome, self._call, self._thrown)
         self._thrown = None
-        handled = exc.__context__
+        handled = failures.chained(exc, sys.exception())
         try:
             raise exc
         finally:
             # Raising put there what the caller is handling; what the callee was handling stays.
-            if handled is not None:
-                exc.__context__ = handled
+            exc.__context__ = handled
             del exc, handled
 
     async def _next_outcome(self) -> Any:
@@ -134,5 +134,6 @@ class _Consuming:
             return
         self._outgoing.ask(call, self._consumer.pull(call.id, CLOSE))
         outcome = await self._outgoing.wait(call)
-        if type(outcome) is not envelopes.Value:
+        # Who closes the connection has given up on the clean-up of what is left, too.
+        if type(outcome) is not envelopes.Value and outcome is not self._outgoing.closed_by:
             raise await self._outgoing.error(self._codec, outcome, call)

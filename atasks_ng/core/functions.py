@@ -95,7 +95,10 @@ def looking_like(stub: FunctionType, function: AnyFunction, kind: str) -> Functi
         co_name=getattr(function, "__name__", stub.__name__),
     )
     made = FunctionType(code, stub.__globals__, stub.__name__, None, stub.__closure__)
-    functools.update_wrapper(made, function, updated=())
+    functools.update_wrapper(made, function)
+    # Only shown: with no named parameters, a function has no use for them.
+    made.__defaults__ = getattr(function, "__defaults__", None)
+    made.__kwdefaults__ = getattr(function, "__kwdefaults__", None)
     return made
 
 

@@ -172,7 +172,7 @@ class Incoming:
             envelope = await Performing(self, call, task, codec).answer()
         finally:
             held.end()
-        self.performed += 1
+        self.performed += not call.recalled
         if hooks.listeners:
             self._tell_performed(call, task, envelope)
         self._act(self._callee.answered(call, envelope, self.loop.time()))

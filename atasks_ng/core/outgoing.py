@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
 from typing import Any
@@ -67,6 +68,8 @@ class Outgoing:
         self._caller = Caller(times)
         self._timer: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        #: What :meth:`close` ended the calls with.
+        self.closed_by: BaseException | None = None
 
     @property
     def pending(self) -> int:
@@ -95,13 +98,12 @@ class Outgoing:
                 await self.settle_accounts(codec, call, outcome)
             return await payloads.decode(codec, outcome.payload, f"the result of {task.name!r}")
         exc = await self.error(codec, outcome, call)
-        handled = exc.__context__
+        handled = failures.chained(exc, sys.exception())
         try:
             raise exc
         finally:
             # Raising put there what the caller is handling; what the callee was handling stays.
-            if handled is not None:
-                exc.__context__ = handled
+            exc.__context__ = handled
             del exc, handled
 
     # -- opening -------------------------------------------------------------------------------
@@ -217,6 +219,7 @@ class Outgoing:
 
     async def _outcome(self, call: OutgoingCall) -> Any:
         cancelled: asyncio.CancelledError | None = None
+        counted = _count_cancels()
         try:
             while True:
                 waiter = call.waiter = self.loop.create_future()
@@ -226,7 +229,10 @@ class Outgoing:
                     if call.state is ENDED or call.state is PARKED:
                         raise  # the answer and the cancel came in one step of the loop
                     cancelled = exc
-                    self._cancel(call, exc)
+                    before, counted = counted, _count_cancels()
+                    # Two cancels in one step of the loop raise once, and count twice.
+                    for _ in range(max(1, counted - before)):
+                        self._cancel(call, exc)
                     if call.state is ENDED:
                         raise
                 else:
@@ -279,10 +285,7 @@ class Outgoing:
         try:
             what = f"what came back about the failure of {call.task!r}"
             record = await payloads.decode(codec, outcome.payload, what)
-            # What was thrown in and came out again is the same exception, as it is locally.
-            if thrown is not None and record.get("thrown"):
-                return thrown
-            return failures.rebuild(record)
+            return failures.rebuild(record, thrown)
         except errors.CodecError as exc:
             return exc
         except Exception as exc:
@@ -334,6 +337,7 @@ class Outgoing:
 
     def close(self, error: BaseException) -> None:
         """End every call with an error."""
+        self.closed_by = error
         self._do(self._caller.close(error, self.loop.time()))
         for timer in (self._timer, self._sweeper):
             if timer is not None:
@@ -440,6 +444,11 @@ _CARRY_OUT: dict[type, Callable[[Outgoing, Any], None]] = {
     End: Outgoing._end,
     Warn: Outgoing._warn,
 }
+
+
+def _count_cancels() -> int:
+    me = asyncio.current_task()
+    return 0 if me is None else me.cancelling()
 
 
 def _refused(refusal: envelopes.Refusal) -> BaseException:

@@ -87,9 +87,7 @@ class Performing:
         call = self._call
         if isinstance(exc, UnfitItem):
             return envelopes.Refusal(call.id, "EncodeError", list(exc.args))
-        record = failures.describe(exc, self._incoming.worker, self._task.name)
-        if exc is call.thrown:
-            record["thrown"] = True
+        record = failures.describe(exc, self._incoming.worker, self._task.name, call.thrown)
         try:
             payload = await payloads.encode_failure(self._codec, record)
             self._incoming.check_size(payload)

@@ -30,6 +30,8 @@ MAX_EXCEPTIONS = 10_000
 MAX_FRAMES = 200
 MAX_TEXT = 64 * 1024
 
+_MISSING: Any = object()
+
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 # Classes defined inside functions can share one name: in the process that wrote an exception
@@ -41,7 +43,9 @@ _classes_by_key: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDicti
 # -- writing down ------------------------------------------------------------------------------
 
 
-def describe(exc: BaseException, where: str, task: str) -> dict[str, Any]:
+def describe(
+    exc: BaseException, where: str, task: str, thrown: BaseException | None = None
+) -> dict[str, Any]:
     """
     Return an exception as a tree of dicts, lists, strings, numbers and its own values.
 
@@ -49,6 +53,7 @@ def describe(exc: BaseException, where: str, task: str) -> dict[str, Any]:
         exc: The exception.
         where: Name of the worker that raised it, for the traceback.
         task: Name of the task, for the traceback.
+        thrown: What the other side had thrown in; the record says where it stands in the tree.
     """
     table: list[BaseException] = []
     index: dict[int, int] = {}
@@ -56,7 +61,7 @@ def describe(exc: BaseException, where: str, task: str) -> dict[str, Any]:
     records = [_describe_one(each, index) for each in table]
     frames: list[Any] = records[0]["frames"]
     frames.insert(0, [f"<worker {where}>", 1, task, ""])
-    return {"errors": records}
+    return {"errors": records, "thrown": None if thrown is None else index.get(id(thrown))}
 
 
 def _collect(exc: BaseException, table: list[BaseException], index: dict[int, int]) -> None:
@@ -145,23 +150,58 @@ def _is_ours(frame: FrameType) -> bool:
 # -- rebuilding --------------------------------------------------------------------------------
 
 
-def rebuild(record: dict[str, Any]) -> BaseException:
+def rebuild(record: dict[str, Any], thrown: BaseException | None = None) -> BaseException:
     """
     Return the exception that was written down.
+
+    Args:
+        record: What :func:`describe` returned.
+        thrown: What this side had thrown in; where it stands in the tree, it is itself again.
 
     Raises:
         ValueError, TypeError, LookupError: The record is damaged.
     """
     records = record["errors"]
     made: dict[int, BaseException] = {}
+    own = None if thrown is None else record.get("thrown")
     for number in _members_first(records):
-        made[number] = _rebuild_one(records[number], made)
+        if thrown is not None and number == own:
+            made[number] = _taken_back(thrown, records[number])
+        else:
+            made[number] = _rebuild_one(records[number], made)
     for number, each in enumerate(records):
+        if number == own:
+            continue
         exc = made[number]
         exc.__cause__ = made.get(each["cause"])
         exc.__context__ = made.get(each["context"])
         exc.__suppress_context__ = bool(each["suppress"])
     return made[0]
+
+
+def chained(exc: BaseException, handled: BaseException | None) -> BaseException | None:
+    """
+    Return the context that an exception of a callee has at its caller.
+
+    What the caller is handling comes behind all that the callee was: where a coroutine is awaited
+    locally, Python puts it there.
+    """
+    last, seen = exc, {id(exc)}
+    while last is not handled and last.__context__ is not None:
+        last = last.__context__
+        if id(last) in seen:
+            return exc.__context__
+        seen.add(id(last))
+    if last is not handled:
+        last.__context__ = handled
+    return exc.__context__
+
+
+def _taken_back(exc: BaseException, record: dict[str, Any]) -> BaseException:
+    """Return an exception that was thrown into a generator, with what it got there."""
+    for note in record["notes"][len(getattr(exc, "__notes__", ())) :]:
+        exc.add_note(note)
+    return exc.with_traceback(_traceback(record["frames"], exc.__traceback__))
 
 
 def _members_first(records: list[dict[str, Any]]) -> Iterator[int]:
@@ -190,6 +230,9 @@ def _rebuild_one(record: dict[str, Any], made: dict[int, BaseException]) -> Base
     members = [made[number] for number in record.get("members", ()) if number in made]
     exc = _instance(cls, args, members, record)
     for name, value in record["attributes"].items():
+        # An empty C field reads as None, and is not empty once None was put there.
+        if value is None and getattr(exc, name, _MISSING) is None:
+            continue
         try:
             setattr(exc, name, value)
         except Exception:
@@ -285,9 +328,10 @@ def _template() -> CodeType:
 _TEMPLATE = _template()
 
 
-def _traceback(frames: list[list[Any]]) -> TracebackType | None:
-    """Return a traceback object that prints like the one that was written down."""
-    found: TracebackType | None = None
+def _traceback(
+    frames: list[list[Any]], found: TracebackType | None = None
+) -> TracebackType | None:
+    """Return a traceback object that prints like the one written down, with another behind it."""
     for filename, line, name, source in reversed(frames):
         _remember_source(filename, line, source)
         code = _TEMPLATE.replace(

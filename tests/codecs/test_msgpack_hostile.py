@@ -87,22 +87,23 @@ def test_message_that_is_cut_short_is_refused(content):
 
 @pytest.mark.parametrize("content", SAMPLES, ids=range(len(SAMPLES)))
 def test_message_with_something_behind_it_is_refused(content):
-    assert not ends(content + b"\x00")
-    assert not ends(content + content)
+    for rest in [b"\x00", content]:
+        with pytest.raises(DecodeError, match="has something behind it"):
+            codec.decode(content + rest)
 
 
 @pytest.mark.parametrize("content", SAMPLES, ids=range(len(SAMPLES)))
 def test_message_with_changed_bytes_ends(content):
     dice = random.Random(content)
 
-    for _ in range(1500):
+    for _ in range(700):
         changed = bytearray(content)
         for _ in range(dice.choice([1, 1, 1, 2, 5])):
             changed[dice.randrange(len(changed))] = dice.randrange(256)
         ends(bytes(changed))
 
 
-@hypothesis.settings(max_examples=300, deadline=None, derandomize=True)
+@hypothesis.settings(max_examples=200, deadline=None, derandomize=True)
 @hypothesis.given(st.sampled_from([b"", b"\xc1\x91", b"\x91", b"\x92", b"\xc1\x92"]), st.binary())
 def test_any_bytes_end(start, rest):
     ends(start + rest)

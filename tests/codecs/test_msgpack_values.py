@@ -372,7 +372,7 @@ values = st.recursive(
     max_leaves=15,
 )
 
-quick = hypothesis.settings(max_examples=120, deadline=None, derandomize=True)
+quick = hypothesis.settings(max_examples=80, deadline=None, derandomize=True)
 
 
 @quick

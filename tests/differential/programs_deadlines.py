@@ -370,8 +370,9 @@ def timeout_after_the_result(task, log):
 
     async def main():
         try:
-            async with asyncio.timeout(SHORT):
+            async with asyncio.timeout(None) as scope:
                 result = await f()
+                scope.reschedule(asyncio.get_running_loop().time() + SHORT)
                 await asyncio.Event().wait()
         except TimeoutError:
             return result

@@ -599,6 +599,7 @@ def queue_between_callers(task, log):
 def semaphore_around_calls(task, log):
     @task
     async def f(x):
+        await asyncio.sleep(0)
         return x
 
     async def main():

@@ -85,11 +85,11 @@ def path_for_children() -> str:
 
 @pytest.fixture
 def start_worker(amqp_url: str, tasks: ModuleType) -> Iterator[Callable[..., WorkerProcess]]:
-    """Start worker processes, with a slot each; they end with the test."""
+    """Start workers with one slot, each in a process and for one queue; they end with the test."""
     started: list[WorkerProcess] = []
 
-    def start(*options: str, url: str = amqp_url) -> WorkerProcess:
-        started.append(WorkerProcess(url, "--concurrency", "1", *options))
+    def start(queue: str, url: str = amqp_url) -> WorkerProcess:
+        started.append(WorkerProcess(url, "--concurrency", "1", "--queue", queue))
         return started[-1]
 
     yield start
@@ -284,9 +284,9 @@ async def test_calls_of_a_killed_worker_are_delivered_again(
     start_worker: Callable[..., WorkerProcess], tasks: ModuleType, amqp_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "workers"
-    workers = {worker.process.pid: worker for worker in (start_worker(), start_worker())}
+    workers = {worker.process.pid: worker for worker in (start_worker("kill"), start_worker("kill"))}
     async with connect(amqp_url, namespace=tasks.NAMESPACE):
-        call = asyncio.create_task(tasks.work(file, 0.5))
+        call = asyncio.create_task(tasks.work.options(queue="kill")(file, 0.5))
         await until(lambda: lines_of(file))
         first = int(lines_of(file)[0])
 
@@ -305,7 +305,7 @@ async def test_calls_outlive_a_restart_of_the_broker(
     tmp_path: Path,
 ) -> None:
     broker = private_broker()
-    start_worker(url=broker.url)
+    start_worker("default", broker.url)
     async with connect(broker.url, namespace=tasks.NAMESPACE):
         call = asyncio.create_task(tasks.work(tmp_path / "workers", 0.2))
         await until(lambda: lines_of(tmp_path / "workers"))
@@ -322,12 +322,13 @@ async def test_calls_outlive_a_restart_of_the_broker(
 async def test_stopped_worker_ends_what_runs_and_puts_the_rest_back(
     start_worker: Callable[..., WorkerProcess], tasks: ModuleType, amqp_url: str, tmp_path: Path
 ) -> None:
-    first = start_worker()
+    first = start_worker("stop")
+    work = tasks.work.options(queue="stop")
     async with connect(amqp_url, namespace=tasks.NAMESPACE):
-        running = asyncio.create_task(tasks.work(tmp_path / "running", 0.5))
+        running = asyncio.create_task(work(tmp_path / "running", 1.0))
         await until(lambda: lines_of(tmp_path / "running"))
-        waiting = asyncio.create_task(tasks.work(tmp_path / "waiting", 0))
-        second = start_worker()
+        waiting = asyncio.create_task(work(tmp_path / "waiting", 0))
+        second = start_worker("stop")
 
         log = await asyncio.to_thread(first.stop)
 
@@ -341,17 +342,17 @@ async def test_stopped_worker_ends_what_runs_and_puts_the_rest_back(
 async def test_rubbish_in_the_queue_disturbs_nothing(
     start_worker: Callable[..., WorkerProcess], tasks: ModuleType, amqp_url: str
 ) -> None:
-    worker = start_worker()
+    worker = start_worker("rubbish")
     connection = await aiormq.connect(amqp_url)
     channel = await connection.channel()
     exchange = f"atasks_ng.{tasks.NAMESPACE}.req"
     for body in (b"", b"rubbish", b"\x93\x01\x01\xa1x"):
-        sent = await channel.basic_publish(body, exchange=exchange, routing_key="default")
+        sent = await channel.basic_publish(body, exchange=exchange, routing_key="rubbish")
         assert type(sent).__name__ == "Ack"
     await connection.close()
 
     async with connect(amqp_url, namespace=tasks.NAMESPACE), asyncio.timeout(5):
-        assert await tasks.echo("still there") == "still there"
+        assert await tasks.echo.options(queue="rubbish")("still there") == "still there"
 
     assert worker.stop().count("refused a message") == 3
 

@@ -25,6 +25,7 @@ from atasks_ng.protocol.callee import Callee
 from atasks_ng.protocol.caller import Caller
 from atasks_ng.protocol.calls import IncomingCall, OutgoingCall
 from atasks_ng.protocol.envelopes import Cancel, Request, Value, Who
+from atasks_ng.protocol.tables import GO
 from atasks_ng.words.errors import WorkerLostError
 
 
@@ -278,6 +279,8 @@ class WorkerProcess:
         self.machine = Callee(name, self.window, name)
         self.link = Link(world, self)
         self._bodies: dict[str, int] = {}
+        self.told: set[str] = set()
+        self.delivered_at: dict[str, float] = {}
         world.broker.greet(self.link)
         world.every(1.0, lambda: self.carry_out(self.machine.sweep(world.now)))
 
@@ -288,6 +291,7 @@ class WorkerProcess:
         if frame.kind == "request":
             request, again = frame.content
             call = IncomingCall(request, "default", lost=again)
+            self.delivered_at.setdefault(call.id, now)
             call.delivery = (self.link, self.link.epoch, frame.tag)
             self.carry_out(self.machine.deliver(call, now))
             return
@@ -301,6 +305,8 @@ class WorkerProcess:
             case Who() as who:
                 self.carry_out(self.machine.who(who, now))
             case tell:
+                if tell.verdict == GO:
+                    self.told.add(tell.id)
                 self.carry_out(self.machine.tell(tell, now))
 
     def relinked(self) -> None:
@@ -402,6 +408,8 @@ class World:
         self.faults: list[str] = []
         self.lost_runs: Counter[str] = Counter()
         self.presumed: Counter[str] = Counter()
+        self.lost_answers: Counter[str] = Counter()
+        self.caller_cut_at = -100.0
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._names = itertools.count(1)
@@ -455,7 +463,7 @@ class World:
         for count, fault in (
             (weather.kills, self._kill_one),
             (weather.cuts, self._cut_one),
-            (weather.caller_cuts, lambda: self._cut(self.caller.link)),
+            (weather.caller_cuts, self._cut_caller),
             (weather.restarts, self._restart),
         ):
             for _ in range(count):
@@ -481,22 +489,32 @@ class World:
     def _cut(self, link: Link) -> None:
         if link.up:
             self._note("cut a link", link.owner)
+            if link is self.caller.link:
+                self.caller_cut_at = self.now
             link.cut()
             self.after(self.random.uniform(0.05, 1.5), link.mend)
 
     def _restart(self) -> None:
         self.faults.append(f"{self.now:.2f} restarted the broker")
+        for worker in self.workers:
+            self._lose(worker)
+        # Answers that were with the broker are gone as well.
+        self.lost_answers.update(list(self.caller.machine.calls))
         for owner in (self.caller, *self.workers):
             self._cut(owner.link)
         self.broker.restart()
 
+    def _cut_caller(self) -> None:
+        self._cut(self.caller.link)
+
     def _note(self, what: str, owner: Any) -> None:
         self.faults.append(f"{self.now:.2f} {what} of {owner.address}")
         if isinstance(owner, WorkerProcess):
-            self.lost_runs.update(self.broker.held_by(owner.link))
-        else:
-            # Whoever asks it now hears nothing, and presumes after a while that it waits.
-            self.presumed.update(owner.machine.calls)
+            self._lose(owner)
+
+    def _lose(self, worker: WorkerProcess) -> None:
+        held = {*self.broker.held_by(worker.link), *worker.machine.calls}
+        self.lost_runs.update(sorted(held))
 
     def _add_worker(self) -> None:
         self.workers.append(self._new_worker())
@@ -510,6 +528,11 @@ class World:
         self.starts[call.id] += 1
         ended = self.ended_at.get(call.id)
         asked = call.lost or call.request.sent > 1
+        if asked and call.id not in worker.told:
+            # A caller that could not be heard for 2 s is presumed to wait.
+            silent = self.now - worker.delivered_at[call.id] >= 1.99
+            if silent and self.now - self.caller_cut_at < 5.0:
+                self.presumed[call.id] += 1
         # 3 s: a caller whose link is away cannot answer, and counts as waiting after 2 s.
         heard = self.caller.link.up and self.now - self.caller.link.up_since > 3.0
         if asked and heard and ended is not None and self.now - ended > 3.0:
@@ -535,7 +558,7 @@ class World:
             assert isinstance(self.outcomes[id], WorkerLostError | None), self.outcomes[id]
             assert self.starts[id] <= 3, f"poison {id} cost {self.starts[id]} workers"
         for id, count in self.starts.items():
-            causes = self.lost_runs[id] + self.presumed[id]
+            causes = self.lost_runs[id] + self.presumed[id] + self.lost_answers[id]
             assert count - 1 <= causes, f"{id} ran {count} times, with {causes} causes"
         assert not self.caller.machine.calls
         assert not any(worker.machine.calls for worker in self.workers)

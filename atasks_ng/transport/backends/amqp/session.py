@@ -1,20 +1,35 @@
-"""One life of the link: two connections, their channels and the topology, until one is lost."""
+"""
+One life of the link: two connections, their channels and the topology, until one is lost.
+
+Why two, and what goes where. A broker short of memory or disk reads nothing more from a connection
+that has published, its acknowledgements included. So:
+
+* One connection publishes requests, cancels, and whatever else a caller sends: channel ``out``.
+* The other consumes. A process that only calls never publishes there, and its acknowledgements
+  pass whatever the state of the broker: channel ``inbox``.
+* A worker answers on the channel that brings the requests, and acknowledges there: channel
+  ``work``. The broker carries out what one channel asks for in order, so the answer is safe when
+  the acknowledgement is, and no confirmation is needed between the two. On two channels, the one
+  that carries the answers could be lost after an acknowledgement has passed on the other, and the
+  answer with it. The price: under an alarm a worker's acknowledgements wait with its answers. They
+  would do so anyway, since each follows its answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import aiormq
-from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from pamqp.common import FieldValue
 
 from ....words.errors import ConnectionLostError
-from .lane import PlainLane
-from .parcels import Parcel
+from .lane.base import OnBody, OnDelivered, OnReturned
+from .links import Link
+from .parcels import Delivered, Parcel
 from .settings import Names, Settings
 from .windows import Window
 
@@ -27,23 +42,21 @@ _INBOX_PREFETCH = 5000
 _DEAD_TTL_MS = 7 * 24 * 3600 * 1000
 _DEAD_LENGTH = 10_000
 
-OnMessage = Callable[[DeliveredMessage], None]
 Arguments = dict[str, FieldValue]
+T = TypeVar("T")
 
 
 class Session:
     """
     Everything that dies with the link.
 
-    One connection publishes, the other consumes and acknowledges: a broker short of memory blocks
-    whoever publishes, and then takes no acknowledgements on that connection either.
-
     Args:
         settings: How to treat the broker.
         names: What things are called there.
         inbox: Identity of this process, part of its address.
-        on_envelope: Called with each message for this process.
+        on_body: Called with each envelope for this process.
         on_request: Called with each request.
+        on_returned: Called with each message that no queue took.
 
     Attributes:
         lost: Done when the session is of no use any more; its result says why.
@@ -54,16 +67,18 @@ class Session:
         settings: Settings,
         names: Names,
         inbox: str,
-        on_envelope: OnMessage,
-        on_request: Callable[[Session, Window, DeliveredMessage], None],
+        on_body: OnBody,
+        on_request: Callable[[Session, Window, Delivered], None],
+        on_returned: OnReturned,
     ) -> None:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.address = names.inbox(inbox)
         self._settings = settings
         self._names = names
-        self._on_envelope = on_envelope
+        self._on_body = on_body
         self._on_request = on_request
-        self._connections: list[aiormq.Connection] = []
+        self._on_returned = on_returned
+        self._links: list[Link] = []
         self._windows_lock = asyncio.Lock()
         self._bound: set[str] = set()
         self._inbox_tag = "inbox"
@@ -96,34 +111,25 @@ class Session:
     async def _open(self) -> None:
         publishing = await self._dial("publishes")
         consuming = await self._dial("consumes")
-        out = await self._open_channel(publishing, confirms=True)
-        self._inbox = await self._open_channel(consuming)
-        self._work = await self._open_channel(consuming)
-        self.lane = PlainLane(out, self._settings.request_timeout)
+        self._out = await publishing.lane(self._on_returned, publishes=True)
+        self._inbox = await consuming.lane(self._on_returned, publishes=False)
+        self._work = await consuming.lane(self._on_returned, publishes=True)
+        for lane in (self._out, self._inbox, self._work):
+            self._watch(lane.channel, "a channel was closed")
+            lane.channel.on_consumer_cancel_callbacks.add(self._on_consumer_cancelled)
         await self._declare()
-        await self._inbox.basic_qos(prefetch_count=_INBOX_PREFETCH)
-        await self._inbox.basic_consume(
-            self.address, self._take_envelope, consumer_tag=self._inbox_tag
-        )
+        await self._inbox.channel.basic_qos(prefetch_count=_INBOX_PREFETCH)
+        await self._inbox.listen(self.address, self._inbox_tag, self._on_body)
 
-    async def _dial(self, role: str) -> aiormq.Connection:
-        connection = aiormq.Connection(self._settings.dial_url(role))
-        self._connections.append(connection)
-        await connection.connect()
-        self._watch(connection, "the connection was lost")
-        return connection
-
-    async def _open_channel(
-        self, connection: aiormq.Connection, *, confirms: bool = False
-    ) -> Channel:
-        channel = await connection.channel(publisher_confirms=confirms)
-        assert isinstance(channel, Channel)
-        self._watch(channel, "a channel was closed")
-        channel.on_consumer_cancel_callbacks.add(self._on_consumer_cancelled)
-        return channel
+    async def _dial(self, role: str) -> Link:
+        link = Link(self._settings, role)
+        self._links.append(link)
+        await link.open()
+        self._watch(link.connection, "the connection was lost")
+        return link
 
     async def _declare(self) -> None:
-        channel, names = self._inbox, self._names
+        channel, names = self._inbox.channel, self._names
         for exchange, kind in (
             (names.requests, "direct"),
             (names.replies, "direct"),
@@ -143,19 +149,24 @@ class Session:
         if forget_inbox and not self.lost.done():
             try:
                 # Deleting a queue that is consumed would look like a fault of the broker.
-                await self._inbox.basic_cancel(self._inbox_tag, timeout=1.0)
-                await self._inbox.queue_delete(self.address, timeout=1.0)
+                async with asyncio.timeout(1.0):
+                    await self._inbox.cancel(self._inbox_tag)
+                    await self._inbox.channel.queue_delete(self.address)
             except (aiormq.exceptions.AMQPError, OSError, RuntimeError, TimeoutError):
                 logger.debug("%s expires by itself", self.address)
-        if not self.lost.done():
-            self.lost.set_result("closed")
-        if hasattr(self, "lane"):
-            await self.lane.close()
-        for connection in self._connections:
+        self._end("closed")
+        for name in ("_out", "_inbox", "_work"):
+            if hasattr(self, name):
+                await getattr(self, name).close()
+        for link in self._links:
             try:
-                await connection.close(timeout=2.0)
+                await link.connection.close(timeout=2.0)
             except Exception as exc:
-                logger.debug("closing %r: %r", connection, exc)
+                logger.debug("closing %r: %r", link.connection, exc)
+
+    def _end(self, reason: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(reason)
 
     def _watch(self, thing: aiormq.Connection | Channel, what: str) -> None:
         closing = thing.closing
@@ -164,84 +175,117 @@ class Session:
             if future.cancelled():
                 return
             exc = future.exception()
-            if not self.lost.done():
-                self.lost.set_result(f"{what}: {_reason(exc)}" if exc else what)
+            self._end(f"{what}: {_reason(exc)}" if exc else what)
 
         closing.add_done_callback(gone)
         self._watchers.append(closing)
 
     def _on_consumer_cancelled(self, frame: Any) -> None:
-        if not self.lost.done():
-            self.lost.set_result(f"the broker cancelled consumer {frame.consumer_tag!r}")
+        self._end(f"the broker cancelled consumer {frame.consumer_tag!r}")
+
+    async def _ask(self, request: Awaitable[T]) -> T:
+        """
+        Wait for what the broker answers; if it does not, the session is lost.
+
+        While it takes nothing, because it is short of memory, it need not answer.
+
+        Raises:
+            TimeoutError: It did not.
+        """
+        asked = asyncio.ensure_future(request)
+        limit = self._settings.request_timeout
+        try:
+            while not (await asyncio.wait([asked], timeout=limit))[0]:
+                if not self._work.is_blocked:
+                    self._end(f"the broker did not answer within {limit:g} s")
+                    raise TimeoutError
+            return await asked
+        finally:
+            asked.cancel()
 
     # -- requests ------------------------------------------------------------------------------
 
     async def serve(self, queue: str, windows: list[Window]) -> None:
         """Declare the queues of requests and open their windows."""
-        arguments: Arguments = {"x-queue-type": self._settings.queue_type}
-        for window in windows:
-            key = self._names.key(queue, nested=window.nested)
-            name = self._names.work(key)
-            await self._work.queue_declare(name, durable=True, arguments=arguments)
-            await self._work.queue_bind(name, self._names.requests, key)
-        if queue not in self._bound:
-            self._bound.add(queue)
-            await self._inbox.queue_bind(self.address, self._names.control, queue)
+        await self._ask(self._declare_work(queue, windows))
         for window in windows:
             await self.adjust(window)
 
+    async def _declare_work(self, queue: str, windows: list[Window]) -> None:
+        channel, names = self._work.channel, self._names
+        arguments: Arguments = {"x-queue-type": self._settings.queue_type}
+        for window in windows:
+            key = names.key(queue, nested=window.nested)
+            await channel.queue_declare(names.work(key), durable=True, arguments=arguments)
+            await channel.queue_bind(names.work(key), names.requests, key)
+        if queue not in self._bound:
+            self._bound.add(queue)
+            await self._inbox.channel.queue_bind(self.address, names.control, queue)
+        arguments = {"x-message-ttl": _DEAD_TTL_MS, "x-max-length": _DEAD_LENGTH}
+        await channel.queue_declare(names.dead, durable=True, arguments=arguments)
+        await channel.queue_bind(names.dead, names.dead)
+
     async def adjust(self, window: Window, *, shrink: bool = False) -> None:
         """Add the consumers that a window lacks; cancel those that it does not need."""
-        name = self._names.work(self._names.key(window.queue, nested=window.nested))
         # One at a time: prefetch is a setting of the channel that the next consumer inherits.
         async with self._windows_lock:
             while (consumer := window.grow()) is not None:
-                await self._work.basic_qos(prefetch_count=consumer.prefetch)
-                await self._work.basic_consume(
-                    name, self._take_request(window), consumer_tag=consumer.tag
-                )
+                await self._ask(self._consume(window, consumer.tag, consumer.prefetch))
             if shrink:
                 for shut in window.shrink():
-                    await self._work.basic_cancel(shut.tag)
+                    await self._ask(self._work.cancel(shut.tag))
+
+    async def _consume(self, window: Window, tag: str, prefetch: int) -> None:
+        name = self._names.work(self._names.key(window.queue, nested=window.nested))
+        await self._work.channel.basic_qos(prefetch_count=prefetch)
+        await self._work.consume(name, tag, self._take(window))
+
+    def _take(self, window: Window) -> OnDelivered:
+        return lambda delivered: self._on_request(self, window, delivered)
 
     async def stop_serving(self, windows: list[Window]) -> None:
         """Cancel the consumers; what was delivered can still be settled."""
         async with self._windows_lock:
             for window in windows:
                 for tag in window.tags:
-                    await self._work.basic_cancel(tag)
+                    await self._work.cancel(tag)
                 window.forget()
 
-    def settle(self, message: DeliveredMessage) -> None:
-        """Acknowledge a request; of a session that is lost, the broker has it back already."""
-        if not self.lost.done() and message.delivery_tag is not None:
-            self.lane.ack(self._work, message.delivery_tag)
+    # -- messages ------------------------------------------------------------------------------
 
-    def requeue(self, message: DeliveredMessage) -> None:
-        """Put a request back into its queue."""
-        if not self.lost.done() and message.delivery_tag is not None:
-            self.lane.requeue(self._work, message.delivery_tag)
+    @property
+    def is_writable(self) -> bool:
+        """False while what is published only piles up in this process."""
+        return not self.lost.done() and self._out.is_writable
 
     def publish(self, parcel: Parcel) -> None:
-        """Publish, or drop it if the session is lost."""
+        """Publish as a caller, or drop it if the session is lost."""
         if not self.lost.done():
-            self.lane.publish(parcel)
+            self._out.publish(parcel)
 
-    async def _take_envelope(self, message: DeliveredMessage) -> None:
-        assert message.delivery_tag is not None
-        self.lane.delivered(self._inbox, message.delivery_tag)
-        try:
-            self._on_envelope(message)
-        finally:
-            self.lane.ack(self._inbox, message.delivery_tag)
+    def say(self, parcel: Parcel) -> None:
+        """Publish as a worker, before whatever is acknowledged later."""
+        if not self.lost.done():
+            self._work.publish(parcel)
 
-    def _take_request(self, window: Window) -> Callable[[DeliveredMessage], Any]:
-        async def take(message: DeliveredMessage) -> None:
-            assert message.delivery_tag is not None
-            self.lane.delivered(self._work, message.delivery_tag)
-            self._on_request(self, window, message)
+    def answer(self, tag: int, parcel: Parcel) -> None:
+        """Publish as a worker, and then acknowledge the request."""
+        if not self.lost.done():
+            self._work.answer(tag, parcel)
 
-        return take
+    def settle(self, tag: int) -> None:
+        """Acknowledge a request; of a session that is lost, the broker has it back already."""
+        if not self.lost.done():
+            self._work.ack(tag)
+
+    def requeue(self, tag: int) -> None:
+        """Put a request back into its queue."""
+        if not self.lost.done():
+            self._work.requeue(tag)
+
+    async def flush(self) -> None:
+        """Return when the broker has carried out everything asked for so far."""
+        await asyncio.gather(self._out.flush(), self._work.flush())
 
 
 def _reason(exc: BaseException) -> str:

@@ -7,14 +7,14 @@ import logging
 import random
 from contextvars import Context
 
-from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPError
 
+from ....protocol import envelopes
 from ....words import hooks
-from ....words.errors import ConnectionLostError, NotConnectedError
+from ....words.errors import ConnectionLostError, NotConnectedError, TooLargeError
 from ....words.ids import new_id
 from ...base import NESTED, PROCESS, ROOT, WORKERS, Delivery, Message, Transport
-from .parcels import Parcel
+from .parcels import Delivered, Parcel, Returned
 from .session import Session
 from .settings import Names, Settings
 from .windows import Window
@@ -23,6 +23,9 @@ logger = logging.getLogger("atasks_ng.amqp")
 
 # How often windows that have become too wide are narrowed, in seconds.
 _NARROW_EVERY = 1.0
+
+# RabbitMQ closes the channel on a longer one, which is 49 days.
+_MAX_TTL_MS = 2**32 - 2
 
 
 class AMQPTransport(Transport):
@@ -43,6 +46,10 @@ class AMQPTransport(Transport):
         reply_expires: How many seconds the broker keeps the replies to a process it has lost.
         max_suspended: How many root calls a worker may hold that wait for other calls.
         reconnect_delay: Longest pause in seconds between two tries to connect again.
+        max_message_bytes: Largest message. The broker must be configured to take as much.
+        fast: Whether messages take the fast lane, beside aiormq, or go through it.
+        confirms: Whether the broker confirms what the fast lane sends. Nothing is lost without:
+            callers send again what was not answered, and an answer cannot be lost alone.
 
     Raises:
         BadURLError: The URL cannot be used.
@@ -61,6 +68,9 @@ class AMQPTransport(Transport):
         reply_expires: int = 60,
         max_suspended: int = 1000,
         reconnect_delay: float = 5.0,
+        max_message_bytes: int = 16 * 1024 * 1024,
+        fast: bool = True,
+        confirms: bool = False,
     ) -> None:
         self.settings = Settings(
             url=url,
@@ -72,6 +82,9 @@ class AMQPTransport(Transport):
             reply_expires=reply_expires,
             max_suspended=max_suspended,
             reconnect_delay=reconnect_delay,
+            max_message_bytes=max_message_bytes,
+            fast=fast,
+            confirms=confirms,
         )
         super().__init__(namespace)
         self._names = Names(f"{prefix}.{namespace}")
@@ -112,7 +125,12 @@ class AMQPTransport(Transport):
 
     async def _open_session(self) -> Session:
         session = Session(
-            self.settings, self._names, self._identity, self._take_envelope, self._take_request
+            self.settings,
+            self._names,
+            self._identity,
+            self._take_body,
+            self._take_request,
+            self._take_returned,
         )
         await session.open()
         return session
@@ -153,33 +171,43 @@ class AMQPTransport(Transport):
 
     # -- sending -------------------------------------------------------------------------------
 
+    @property
+    def is_writable(self) -> bool:
+        """False while what is posted only piles up here: the link is away, blocked or full."""
+        return self._session is not None and self._session.is_writable
+
     def post(self, message: Message) -> None:
         """Publish a message; while the link is away, requests wait for the router to post again."""
         if self._session is None:
             raise NotConnectedError(self.namespace)
+        self._check_size(message.body)
         self._session.publish(self._parcel(message))
+
+    def _check_size(self, body: bytes) -> None:
+        limit = self.settings.max_message_bytes
+        if len(body) > limit:
+            raise TooLargeError(len(body), limit)
 
     def _parcel(self, message: Message) -> Parcel:
         names = self._names
-        if message.kind in (ROOT, NESTED):
-            return Parcel(
-                names.requests,
-                names.key(message.target, nested=message.kind == NESTED),
-                message.body,
-                message.id,
-                self.address,
-                message.ttl_ms,
-                mandatory=True,
-                message=message,
-                on_sent=lambda routed: self._sent(message, routed),
-            )
-        exchange = names.control if message.kind == WORKERS else names.replies
-        assert message.kind in (WORKERS, PROCESS)
-        return Parcel(exchange, message.target, message.body, message.id)
-
-    def _sent(self, message: Message, routed: bool) -> None:
-        if not routed and self.receiver is not None:
-            self.receiver.on_returned(message)
+        kind = message.kind
+        if kind == WORKERS:
+            return Parcel(names.control, message.target, message.body, message.id)
+        if kind == PROCESS:
+            return Parcel(names.replies, message.target, message.body, message.id)
+        assert kind in (ROOT, NESTED)
+        ttl_ms = message.ttl_ms
+        if ttl_ms is not None and ttl_ms > _MAX_TTL_MS:
+            ttl_ms = None
+        return Parcel(
+            names.requests,
+            names.key(message.target, nested=kind == NESTED),
+            message.body,
+            message.id,
+            self.address,
+            ttl_ms,
+            mandatory=True,
+        )
 
     async def flush(self) -> None:
         """Return when everything posted and settled so far is with the broker."""
@@ -188,9 +216,11 @@ class AMQPTransport(Transport):
             return
         try:
             async with asyncio.timeout(self.settings.request_timeout):
-                await session.lane.flush()
+                await session.flush()
         except TimeoutError:
             logger.warning("%s does not take what was sent to it", self._shown)
+        except (AMQPError, OSError, RuntimeError) as exc:
+            logger.debug("flushing: %r", exc)
 
     # -- receiving -----------------------------------------------------------------------------
 
@@ -254,26 +284,50 @@ class AMQPTransport(Transport):
         except (AMQPError, OSError, RuntimeError, TimeoutError) as exc:
             logger.debug("adjusting windows: %r", exc)
 
-    def _take_envelope(self, message: DeliveredMessage) -> None:
+    def _take_body(self, body: bytes) -> None:
         if self.receiver is not None:
-            self.receiver.on_envelope(message.body)
+            self.receiver.on_envelope(body)
 
-    def _take_request(self, session: Session, window: Window, message: DeliveredMessage) -> None:
-        delivery = _AMQPDelivery(self, session, window, message)
+    def _take_request(self, session: Session, window: Window, delivered: Delivered) -> None:
+        delivery = _AMQPDelivery(self, session, window, delivered)
         if self.receiver is None:
             delivery.hand_back()
         else:
             self.receiver.on_request(delivery)
 
+    def _take_returned(self, returned: Returned) -> None:
+        id = returned.id or ""
+        if self.receiver is None:
+            return
+        if returned.exchange == self._names.requests:
+            queue, nested = self._names.queue(returned.key)
+            self.receiver.on_returned(Message(NESTED if nested else ROOT, queue, id, returned.body))
+        else:
+            if hooks.listeners:
+                hooks.emit(hooks.MessageDropped("the caller is gone", id))
+            self.receiver.on_gone(id)
+
     # -- for deliveries ------------------------------------------------------------------------
 
-    def publish(self, parcel: Parcel) -> None:
-        """Publish on the session of now, which need not be that of the delivery."""
+    def answer(self, session: Session, tag: int, parcel: Parcel) -> None:
+        """Send an answer and settle its request, or send it alone if that session is lost."""
+        if session.lost.done():
+            self.say(parcel)
+        else:
+            session.answer(tag, parcel)
+
+    def say(self, parcel: Parcel) -> None:
+        """Send something on the session of now, which need not be that of the delivery."""
         if self._session is not None:
-            self._session.publish(parcel)
+            self._session.say(parcel)
 
     def reply_parcel(self, address: str, id: str, body: bytes) -> Parcel:
         """Return an answer on its way to a process; it comes back when that is gone."""
+        try:
+            self._check_size(body)
+        except TooLargeError as exc:
+            refusal = envelopes.Refusal(envelopes.decode(body).id, "TooLargeError", [*exc.args])
+            body = envelopes.encode(refusal)
         return Parcel(self._names.replies, address, body, id, mandatory=True)
 
     def dead_parcel(self, body: bytes, id: str, reason: str, queue: str) -> Parcel:
@@ -283,27 +337,22 @@ class AMQPTransport(Transport):
 
 
 class _AMQPDelivery(Delivery):
-    __slots__ = ("_message", "_reply_to", "_session", "_settled", "_transport")
+    __slots__ = ("_reply_to", "_session", "_settled", "_tag", "_transport")
 
     def __init__(
-        self,
-        transport: AMQPTransport,
-        session: Session,
-        window: Window,
-        message: DeliveredMessage,
+        self, transport: AMQPTransport, session: Session, window: Window, delivered: Delivered
     ) -> None:
-        properties = message.header.properties
         super().__init__(
-            message.body,
-            id=properties.correlation_id,
+            delivered.body,
+            id=delivered.id,
             queue=window.queue,
             nested=window.nested,
-            redelivered=bool(message.redelivered),
+            redelivered=delivered.redelivered,
         )
         self._transport = transport
         self._session = session
-        self._message = message
-        self._reply_to = properties.reply_to
+        self._tag = delivered.tag
+        self._reply_to = delivered.reply_to
         self._settled = False
 
     def finish(self, answer: bytes | None, context: Context | None = None) -> None:
@@ -311,30 +360,23 @@ class _AMQPDelivery(Delivery):
             return
         self._settled = True
         if answer is None or not self._reply_to:
-            self._session.settle(self._message)
-            return
-        parcel = self._transport.reply_parcel(self._reply_to, self.id or "", answer)
-        parcel.on_sent = self._answered
-        self._transport.publish(parcel)
+            self._session.settle(self._tag)
+        else:
+            parcel = self._transport.reply_parcel(self._reply_to, self.id or "", answer)
+            self._transport.answer(self._session, self._tag, parcel)
 
     def say(self, envelope: bytes, context: Context | None = None) -> None:
         if self._reply_to:
             parcel = self._transport.reply_parcel(self._reply_to, self.id or "", envelope)
-            self._transport.publish(parcel)
+            self._transport.say(parcel)
 
     def hand_back(self) -> None:
         if not self._settled:
             self._settled = True
-            self._session.requeue(self._message)
+            self._session.requeue(self._tag)
 
     def refuse(self, reason: str, answer: bytes | None) -> None:
-        self._transport.publish(
+        self._transport.say(
             self._transport.dead_parcel(self.body, self.id or "", reason, self.queue)
         )
         self.finish(answer)
-
-    def _answered(self, routed: bool) -> None:
-        # Only now: until the broker has the answer, the request is what brings it about.
-        self._session.settle(self._message)
-        if not routed and hooks.listeners:
-            hooks.emit(hooks.MessageDropped("the caller is gone", self.id))

@@ -26,6 +26,12 @@ OnDelivered = Callable[[Delivered], None]
 OnBody = Callable[[bytes], None]
 OnReturned = Callable[[Returned], None]
 
+#: How long a message that the broker could not take rests before it is sent again, in seconds.
+RETRY_AFTER = 1.0
+
+#: An exchange that every broker has: asking for it shows that all before it was carried out.
+PROBE_EXCHANGE = "amq.direct"
+
 
 class Lane:
     """

@@ -23,9 +23,7 @@ from .frames import BODY, END_BYTE, HEADER, HEARTBEAT, METHOD
 _FIRST_FRAME_MAX = 1024 * 1024
 
 _KINDS = frozenset((METHOD, HEADER, BODY, HEARTBEAT))
-_OURS = frozenset(
-    (frames.BASIC_DELIVER, frames.BASIC_RETURN, frames.BASIC_ACK, frames.BASIC_NACK)
-)
+_OURS = frozenset((frames.BASIC_DELIVER, frames.BASIC_RETURN, frames.BASIC_ACK, frames.BASIC_NACK))
 _CLOSES = frozenset((frames.CHANNEL_CLOSE, frames.CHANNEL_CLOSE_OK))
 
 _frame_head = struct.Struct(">BHI").unpack_from
@@ -248,9 +246,9 @@ class Splitter:
         body_at = at + 8 + size
         if kind != HEADER or owner != number or size < _SMALLEST_HEADER or end - body_at < 7:
             return 0
-        missing = _body_size(data, at + 7 + _BODY_SIZE_AT)[0]
+        (missing,) = _body_size(data, at + 7 + _BODY_SIZE_AT)
         kind, owner, body_size = _frame_head(data, body_at)
-        done = body_at + 8 + body_size
+        done: int = body_at + 8 + body_size
         if (
             kind != BODY
             or owner != number

@@ -1,28 +1,26 @@
 """
 One socket, shared: aiormq's frames and ours, in both directions.
 
-aiormq opens, tunes, keeps alive and closes the connection; it gets its bytes from a
-``StreamReader`` and writes to a ``StreamWriter``, as ever. Between these and the socket stands a
-:class:`Wire`. What is ours of the incoming stream never reaches aiormq, and what we send is
-written between two of its frames:
+aiormq opens, tunes, keeps alive and closes the connection; it reads a ``StreamReader`` and writes
+to a ``StreamWriter``, as ever. Between these two and the socket stands a :class:`Wire`. What is
+ours of the incoming stream never reaches aiormq, and what we send is written between its frames:
 
-* One write a tick of the loop: messages first, then the acknowledgements that follow from them. A
-  large body is not joined with the others but written uncopied, in pieces.
-* Every message is written whole within one call, so that no frame of aiormq's falls into it.
-* While the socket takes no more, or the broker says that it is blocked, everything waits here.
-* aiormq takes a link for dead on which *it* reads nothing. While data flows it is given a
-  heartbeat now and then, since the broker need not send any.
+* One write a tick of the loop: messages first, then the acknowledgements. A large body is not
+  joined with the rest but written in pieces, uncopied.
+* A message is written whole within one step, so that no frame of aiormq's falls into it.
+* While the socket takes no more, or the broker is short of memory and says so, everything waits
+  here, in order.
+* aiormq takes a link for dead on which it reads nothing itself. While data flows it is given a
+  heartbeat now and then, since a broker that sends data sends none.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable
+from collections import deque
 from typing import Any, Protocol
 
-import aiormq
 from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
@@ -32,18 +30,18 @@ from .splitter import DataChannel, Splitter, StreamError
 
 logger = logging.getLogger("atasks_ng.amqp")
 
-# Small messages that are joined into one write. 256 KiB: what the loop reads at once, too.
+# Small messages that are joined into one write. 256 KiB: what asyncio reads at once, too.
 _WRITE_BYTES = 256 * 1024
 
 # A wire with so much waiting is not writable.
 _FULL_BYTES = 1024 * 1024
 
 
-class Settling(Protocol):
-    """Who has acknowledgements to send after the messages of a tick."""
+class Sender(DataChannel, Protocol):
+    """A data channel that has acknowledgements to send after the messages of a tick."""
 
     def take_acks(self) -> list[bytes]:
-        """Return the frames; they are sent."""
+        """Return their frames, which are then sent."""
 
 
 class Wire(asyncio.Protocol):
@@ -56,7 +54,7 @@ class Wire(asyncio.Protocol):
     Attributes:
         reader: What aiormq reads.
         is_blocked: True while the broker takes nothing.
-        is_open: False once the connection is lost, or its stream is broken.
+        is_open: False once nothing can be sent any more.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -64,17 +62,18 @@ class Wire(asyncio.Protocol):
         self.is_blocked = False
         self.is_open = True
         self._loop = loop
-        # asyncio's own half, for the StreamWriter: drain() and wait_closed() ask it.
+        # asyncio's own, for the StreamWriter: drain() and wait_closed() ask it.
         self._stream = asyncio.StreamReaderProtocol(self.reader, loop=loop)
         self._splitter = Splitter(self.reader.feed_data, self)
-        self._transport: asyncio.Transport | None = None
+        self._senders: list[Sender] = []
+        # The socket takes no more; and: nothing may be written, for that reason or another.
         self._is_full = False
-        self._is_held = True
+        self._is_held = False
+        self._is_broken = False
         self._is_due = False
-        # Messages that wait: whole ones in bytes, large ones in pieces.
-        self._outbox: list[bytes | list[Buffer]] = []
+        # Whole messages, large ones in pieces.
+        self._outbox: deque[bytes | list[Buffer]] = deque()
         self._outbox_bytes = 0
-        self._settling: list[Settling] = []
         self._drained: list[asyncio.Future[None]] = []
         self._beat_every = 0.0
         self._beat_at = 0.0
@@ -83,20 +82,19 @@ class Wire(asyncio.Protocol):
 
     def writer(self) -> asyncio.StreamWriter:
         """Return what aiormq writes to."""
-        assert self._transport is not None
         return asyncio.StreamWriter(self._transport, self._stream, self.reader, self._loop)
 
     def tune(self, frame_max: int, heartbeat: int) -> None:
-        """Take over what was agreed upon when the connection was opened; 0 is none."""
+        """Take over what was agreed upon when the connection was opened; 0 is no limit."""
         if frame_max:
             self._splitter.frame_max = frame_max
-        # Half of it: aiormq allows for three, and one more second for each.
+        # Half of it, since aiormq waits for three times as long.
         self._beat_every = heartbeat / 2
 
-    def attach(self, number: int, channel: DataChannel, settling: Settling) -> None:
+    def attach(self, number: int, sender: Sender) -> None:
         """Give a data channel what is its own from now on."""
-        self._splitter.channels[number] = channel
-        self._settling.append(settling)
+        self._splitter.channels[number] = sender
+        self._senders.append(sender)
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -106,43 +104,183 @@ class Wire(asyncio.Protocol):
         return not self._is_held and self._outbox_bytes < _FULL_BYTES
 
     def send(self, message: bytes) -> None:
-        """Write the frames of a message, or another frame, at the end of this tick."""
+        """Write the frames of a message, or any other frame, at the end of this tick."""
         self._outbox.append(message)
         self._outbox_bytes += len(message)
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._flush)
 
-    def send_pieces(self, pieces: list[Buffer], size: int) -> None:
+    def send_pieces(self, pieces: list[Buffer]) -> None:
         """Write the frames of a large message, after those before it."""
         self._outbox.append(pieces)
-        self._outbox_bytes += size
+        self._outbox_bytes += sum(map(len, pieces))
+        # At once: it fills a write of its own, and need not be kept until the tick ends.
         self._flush()
 
     def stir(self) -> None:
-        """There are acknowledgements to write at the end of this tick."""
+        """Write the acknowledgements at the end of this tick."""
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._flush)
 
     async def drain(self) -> None:
-        """Return when everything so far is with the operating system, or the connection is lost."""
-        if not self.is_open:
-            return
-        drained = self._loop.create_future()
-        self._drained.append(drained)
-        self.stir()
-        await drained
+        """Return when everything is with the operating system, or the connection is lost."""
+        if self.is_open:
+            drained = self._loop.create_future()
+            self._drained.append(drained)
+            self.stir()
+            await drained
 
     def _flush(self) -> None:
         self._is_due = False
-        if self._is_held:
-            return
-        assert self._transport is not None
+        if self._transport.is_closing():
+            self._end()
         while not self._is_held:
-            batch = self._next_batch()
+            if self._outbox and type(self._outbox[0]) is list:
+                self._write_pieces()
+                continue
+            batch = self._gather()
+            if not self._outbox:
+                for sender in self._senders:
+                    batch += sender.take_acks()
             if not batch:
                 self._wake_drained()
-                return
-            if len(batch) == 1 or type(batch) is not list: 
-                ...
+                break
+            self._transport.write(b"".join(batch))
+
+    def _gather(self) -> list[bytes]:
+        """Take small messages for one write."""
+        outbox, batch, size = self._outbox, [], 0
+        while outbox and size < _WRITE_BYTES:
+            message = outbox[0]
+            if type(message) is not bytes:
+                break
+            batch.append(message)
+            size += len(message)
+            outbox.popleft()
+        self._outbox_bytes -= size
+        return batch
+
+    def _write_pieces(self) -> None:
+        # One by one: on Python 3.11 writelines() joins them. Once begun, a message is finished,
+        # even if the socket is full: what follows on the channel must not be another frame.
+        pieces = self._outbox.popleft()
+        assert type(pieces) is list
+        for piece in pieces:
+            self._outbox_bytes -= len(piece)
+            self._transport.write(piece)
+
+    def _wake_drained(self) -> None:
+        drained, self._drained = self._drained, []
+        for future in drained:
+            if not future.done():
+                future.set_result(None)
+
+    def _hold_or_go_on(self) -> None:
+        self._is_held = self._is_full or self.is_blocked or not self.is_open
+        if not self._is_held:
+            self.stir()
+
+    def _end(self) -> None:
+        """Nothing can be sent any more."""
+        self.is_open = False
+        self._hold_or_go_on()
+        self._outbox.clear()
+        self._outbox_bytes = 0
+        self._wake_drained()
+        for sender in self._senders:
+            sender.on_closed()
+
+    # -- what the splitter sees ----------------------------------------------------------------
+
+    def on_blocked(self, blocked: bool) -> None:
+        """Keep what is sent while the broker takes nothing."""
+        self.is_blocked = blocked
+        self._hold_or_go_on()
+
+    def on_closing(self) -> None:
+        """Send nothing more: the broker is about to close the connection."""
+        self._end()
+
+    # -- what the loop calls -------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self._stream.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_broken:
+            return
+        try:
+            self._splitter.feed(data)
+        except StreamError as exc:
+            self._break(exc)
+        else:
+            if self._beat_every:
+                self._beat()
+
+    def eof_received(self) -> bool | None:
+        return self._stream.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        self._stream.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._stream.pause_writing()
+        self._is_full = True
+        self._hold_or_go_on()
+
+    def resume_writing(self) -> None:
+        self._stream.resume_writing()
+        self._is_full = False
+        self._hold_or_go_on()
+
+    def _beat(self) -> None:
+        now = self._loop.time()
+        if now >= self._beat_at:
+            self._beat_at = now + self._beat_every
+            self.reader.feed_data(HEARTBEAT_FRAME)
+
+    def _break(self, error: StreamError) -> None:
+        """End a connection whose stream cannot be read any further."""
+        self._is_broken = True
+        self._end()
+        # This ends aiormq's reader, and that its connection. It cannot close it in good order:
+        # the answer would have to be read.
+        self.reader.set_exception(ConnectionError(str(error)))
+        self._transport.abort()
+
+
+class WireFactory(TransportFactory):
+    """
+    Opens a socket for aiormq with a wire on it.
+
+    Attributes:
+        wire: The wire of the connection, once it was opened.
+    """
+
+    def __init__(self) -> None:
+        self.wire: Wire | None = None
+
+    async def create(
+        self, url: URL, **kwargs: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect; aiormq calls this."""
+        provider = kwargs.pop("ssl_context_provider", None)
+        context = await provider.get_context() if url.scheme == "amqps" else None
+        loop = asyncio.get_running_loop()
+        wire = Wire(loop)
+        try:
+            await loop.create_connection(
+                lambda: wire,
+                host=url.host or "",
+                port=url.port or 0,
+                ssl=context,
+                **kwargs,
+            )
+        except OSError as exc:
+            raise AMQPConnectionError(*exc.args) from exc
+        self.wire = wire
+        return wire.reader, wire.writer()

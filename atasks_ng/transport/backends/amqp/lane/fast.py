@@ -1,0 +1,277 @@
+"""
+The fast lane: frames of data built and parsed here, on a channel that aiormq opened.
+
+No task, future, queue or lock for a message: what arrives is handed over within the loop's
+``data_received``, and what is sent goes out with everything else of one tick of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from aiormq.channel import Channel
+
+from ..parcels import Acks, Delivered, Parcel, Returned
+from . import frames
+from .base import PROBE_EXCHANGE, RETRY_AFTER, Lane, OnBody, OnDelivered, OnReturned
+from .frames import Template
+from .wire import Wire
+
+logger = logging.getLogger("atasks_ng.amqp")
+
+# Templates that are kept: one for each address that is answered, and for each queue that is called.
+_MAX_TEMPLATES = 1000
+
+_TemplateKey = tuple[str, str, str | None, int, bool, bool]
+
+
+async def _not_ours(message: object) -> None:
+    """Stand in for a consumer towards aiormq, which sees no delivery of a data channel."""
+
+
+class FastLane(Lane):
+    """
+    The data path of one channel, without aiormq.
+
+    Args:
+        channel: The channel, as aiormq opened it, with confirmations if these are wanted.
+        wire: The socket of its connection.
+        on_returned: Called with each message that came back.
+        frame_max: Largest frame that was agreed upon, in bytes; 0 is no limit.
+    """
+
+    def __init__(
+        self, channel: Channel, wire: Wire, on_returned: OnReturned, frame_max: int
+    ) -> None:
+        super().__init__(channel, on_returned)
+        self._wire = wire
+        self._number = channel.number
+        self._body_limit = frames.body_limit(frame_max)
+        self._small = min(frames.SMALL_BODY_BYTES, self._body_limit)
+        self._templates: dict[_TemplateKey, Template] = {}
+        self._consumers: dict[bytes, OnDelivered] = {}
+        self._listeners: dict[bytes, OnBody] = {}
+        self._acks = Acks()
+        # Newest delivery of those that are acknowledged as they come.
+        self._heard = 0
+        self._is_open = wire.is_open
+        self._unconfirmed: _Unconfirmed | None = None
+        if channel.publisher_confirms:
+            self._unconfirmed = _Unconfirmed(self._take_verdict)
+        wire.attach(self._number, self)
+
+    @property
+    def is_writable(self) -> bool:
+        return self._wire.is_writable
+
+    @property
+    def is_blocked(self) -> bool:
+        return self._wire.is_blocked
+
+    # -- sending -------------------------------------------------------------------------------
+
+    def publish(self, parcel: Parcel) -> None:
+        if self._is_open:
+            self._send(parcel)
+            if self._unconfirmed is not None:
+                self._unconfirmed.add(parcel, None)
+
+    def answer(self, tag: int, parcel: Parcel) -> None:
+        if not self._is_open:
+            return
+        self._send(parcel)
+        if self._unconfirmed is None:
+            # Acknowledgements go out after all messages.
+            self._acks.settle(tag)
+            self._wire.stir()
+        else:
+            self._unconfirmed.add(parcel, tag)
+
+    def ack(self, tag: int) -> None:
+        if self._is_open:
+            self._acks.settle(tag)
+            self._wire.stir()
+
+    def requeue(self, tag: int) -> None:
+        if self._is_open:
+            # Before all acknowledgements: one of many must not cover what goes back.
+            self._acks.skip(tag)
+            self._wire.send(frames.requeue(self._number, tag))
+
+    def _send(self, parcel: Parcel) -> None:
+        body, ttl_ms = parcel.body, parcel.ttl_ms
+        id = parcel.id.encode()
+        if len(id) != frames.ID_LENGTH or parcel.headers is not None:
+            self._wire.send(frames.message(self._number, parcel, self._body_limit))
+            return
+        ttl = b"" if ttl_ms is None else b"%d" % ttl_ms
+        key = (
+            parcel.exchange,
+            parcel.key,
+            parcel.reply_to,
+            len(ttl),
+            parcel.mandatory,
+            parcel.persistent,
+        )
+        template = self._templates.get(key) or self._new_template(key, parcel)
+        if len(body) <= self._small:
+            self._wire.send(template.whole(id, ttl, body))
+        else:
+            self._wire.send_pieces(template.pieces(id, ttl, body, self._body_limit))
+
+    def _new_template(self, key: _TemplateKey, parcel: Parcel) -> Template:
+        if len(self._templates) >= _MAX_TEMPLATES:
+            # The oldest, not the least used: making one anew costs as much as one message.
+            del self._templates[next(iter(self._templates))]
+        template = self._templates[key] = Template(self._number, parcel)
+        return template
+
+    def take_acks(self) -> list[bytes]:
+        """Return the frames of the acknowledgements that are due."""
+        number = self._number
+        pairs = self._acks.take()
+        found = [frames.ack(number, tag, multiple=multiple) for tag, multiple in pairs]
+        if self._heard:
+            found.append(frames.ack(number, self._heard, multiple=True))
+            self._heard = 0
+        return found
+
+    # -- consuming -----------------------------------------------------------------------------
+
+    async def consume(self, queue: str, consumer: str, take: OnDelivered) -> None:
+        self._consumers[consumer.encode()] = take
+        await self.channel.basic_consume(queue, _not_ours, consumer_tag=consumer)
+
+    async def listen(self, queue: str, consumer: str, take: OnBody) -> None:
+        # A channel is either listened to or consumed from: `multiple` would cover what is open.
+        assert not self._consumers
+        self._listeners[consumer.encode()] = take
+        await self.channel.basic_consume(queue, _not_ours, consumer_tag=consumer)
+
+    async def cancel(self, consumer: str) -> None:
+        await self.channel.basic_cancel(consumer)
+        # Whatever was delivered came before the answer to that.
+        self._consumers.pop(consumer.encode(), None)
+        self._listeners.pop(consumer.encode(), None)
+
+    def on_deliver(
+        self, consumer: bytes, tag: int, redelivered: bool, header: bytes, body: bytes
+    ) -> None:
+        """Hand a message to its consumer; the splitter calls this."""
+        if not self._is_open:
+            return
+        try:
+            listener = self._listeners.get(consumer)
+            if listener is not None:
+                self._heard = tag
+                self._wire.stir()
+                listener(body)
+                return
+            self._acks.delivered(tag)
+            taker = self._consumers.get(consumer)
+            if taker is None:
+                self.requeue(tag)
+            else:
+                taker(Delivered(body, tag, redelivered, *frames.read_sender(header)))
+        except Exception:
+            # One message that cannot be handled must not cost the connection.
+            logger.exception("could not handle a message for consumer %r", consumer)
+
+    def on_return(self, exchange: str, key: str, header: bytes, body: bytes) -> None:
+        """Give a message back; the splitter calls this."""
+        if not self._is_open:
+            return
+        id, _ = frames.read_sender(header)
+        try:
+            self._on_returned(Returned(exchange, key, id, body))
+        except Exception:
+            logger.exception("could not handle a message that came back")
+
+    # -- confirmations -------------------------------------------------------------------------
+
+    def on_confirm(self, tag: int, multiple: bool, taken: bool) -> None:
+        """Note what the broker has; the splitter calls this."""
+        if self._unconfirmed is not None and self._is_open:
+            self._unconfirmed.confirm(tag, multiple, taken)
+
+    def _take_verdict(self, parcel: Parcel, tag: int | None, taken: bool) -> None:
+        if not taken:
+            # The queue has failed for the moment. Nobody else would send this again.
+            loop = asyncio.get_running_loop()
+            loop.call_later(RETRY_AFTER, self._publish_again, parcel, tag)
+        elif tag is not None:
+            self.ack(tag)
+
+    def _publish_again(self, parcel: Parcel, tag: int | None) -> None:
+        if tag is None:
+            self.publish(parcel)
+        else:
+            self.answer(tag, parcel)
+
+    # -- ending --------------------------------------------------------------------------------
+
+    async def flush(self) -> None:
+        if self._unconfirmed is not None:
+            await self._unconfirmed.settled()
+        await self._wire.drain()
+        if self._is_open:
+            # The broker carries out what a channel asks for in order.
+            await self.channel.exchange_declare(PROBE_EXCHANGE, passive=True)
+
+    async def close(self) -> None:
+        self.on_closed()
+
+    def on_closed(self) -> None:
+        """Send nothing more; the wire calls this, too."""
+        self._is_open = False
+        if self._unconfirmed is not None:
+            self._unconfirmed.close()
+
+
+class _Unconfirmed:
+    """
+    Messages that the broker has not confirmed, by their number on the channel.
+
+    Args:
+        verdict: Called with each message, the delivery it answers, and whether it was taken.
+    """
+
+    def __init__(self, verdict: Callable[[Parcel, int | None, bool], None]) -> None:
+        self._verdict = verdict
+        self._parcels: dict[int, tuple[Parcel, int | None]] = {}
+        self._last = 0
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def add(self, parcel: Parcel, tag: int | None) -> None:
+        self._last += 1
+        self._parcels[self._last] = (parcel, tag)
+
+    def confirm(self, number: int, multiple: bool, taken: bool) -> None:
+        numbers = [number]
+        if multiple:
+            # 0: all of them. The table is in the order of the numbers.
+            numbers = [each for each in self._parcels if each <= number or not number]
+        for each in numbers:
+            found = self._parcels.pop(each, None)
+            if found is not None:
+                self._verdict(*found, taken)
+        if not self._parcels:
+            self._wake()
+
+    async def settled(self) -> None:
+        if self._parcels:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def close(self) -> None:
+        self._parcels.clear()
+        self._wake()
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,56 @@
+"""One connection to the broker, and the lanes on its channels."""
+
+from __future__ import annotations
+
+import aiormq
+from aiormq.channel import Channel
+
+from .lane import FastLane, Lane, PlainLane, WireFactory
+from .lane.base import OnReturned
+from .settings import Settings
+
+
+class Link:
+    """
+    One connection.
+
+    Args:
+        settings: How to treat the broker.
+        role: What it is for, as shown by the broker's tools.
+
+    Attributes:
+        connection: aiormq's.
+    """
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self._settings = settings
+        self._factory = WireFactory() if settings.fast else None
+        self.connection = aiormq.Connection(
+            settings.dial_url(role), transport_factory=self._factory
+        )
+
+    async def open(self) -> None:
+        """Connect and log in."""
+        await self.connection.connect()
+        if self._factory is not None:
+            tuned = self.connection.connection_tune
+            assert self._factory.wire is not None
+            self._factory.wire.tune(tuned.frame_max or 0, tuned.heartbeat or 0)
+
+    async def channel(self, *, confirms: bool = False) -> Channel:
+        """Open a channel."""
+        channel = await self.connection.channel(publisher_confirms=confirms)
+        assert isinstance(channel, Channel)
+        return channel
+
+    async def lane(self, on_returned: OnReturned, *, publishes: bool) -> Lane:
+        """Open a channel for data."""
+        settings = self._settings
+        if self._factory is None:
+            return PlainLane(
+                await self.channel(confirms=publishes), on_returned, settings.request_timeout
+            )
+        channel = await self.channel(confirms=publishes and settings.confirms)
+        assert self._factory.wire is not None
+        frame_max = self.connection.connection_tune.frame_max or 0
+        return FastLane(channel, self._factory.wire, on_returned, frame_max)
