@@ -70,8 +70,16 @@ async def encode_failure(codec: Codec, record: dict[str, Any]) -> bytes:
         return await encode(codec, {**record, "errors": pruned}, what)
 
 
+def shown(value: Any) -> str:
+    """Return ``repr()`` of a value, or its type where the value's own code fails."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__} whose repr() fails>"
+
+
 async def _pruned(codec: Codec, record: dict[str, Any]) -> dict[str, Any]:
-    args = [arg if await _fits(codec, arg) else repr(arg) for arg in record["args"]]
+    args = [arg if await _fits(codec, arg) else shown(arg) for arg in record["args"]]
     attributes = {
         name: value for name, value in record["attributes"].items() if await _fits(codec, value)
     }

@@ -61,7 +61,7 @@ class Performing:
             payload = await payloads.encode(self._codec, value, what)
             self._incoming.check_size(payload)
         except errors.CodecError as exc:
-            return envelopes.Refusal(call.id, _refusal(exc), list(exc.args))
+            return envelopes.Refusal(call.id, _refusal(exc), _plain(exc.args))
         return envelopes.Value(call.id, self._uncancelled(), await self._changes(), payload)
 
     async def _arguments(self) -> tuple[Any, Any]:
@@ -86,15 +86,14 @@ class Performing:
     async def _failure(self, exc: BaseException) -> envelopes.Envelope:
         call = self._call
         if isinstance(exc, UnfitItem):
-            return envelopes.Refusal(call.id, "EncodeError", list(exc.args))
-        record = failures.describe(exc, self._incoming.worker, self._task.name, call.thrown)
+            return envelopes.Refusal(call.id, "EncodeError", _plain(exc.args))
         try:
+            record = failures.describe(exc, self._incoming.worker, self._task.name, call.thrown)
             payload = await payloads.encode_failure(self._codec, record)
             self._incoming.check_size(payload)
-        except errors.CodecError:
-            first = record["errors"][0]
-            what = [f"{first['module']}.{first['name']}", first["text"]]
-            return envelopes.Refusal(call.id, "RemoteError", what)
+        except Exception:
+            # Refused by the codec, or it has code of its own that fails whoever looks at it.
+            return envelopes.Refusal(call.id, "RemoteError", failures.summary_of(exc))
         return envelopes.Failure(call.id, self._uncancelled(), await self._changes(), payload)
 
     async def _changes(self) -> envelopes.Baggage | None:
@@ -117,6 +116,11 @@ class Performing:
             return asyncio.current_task() is self._call.task
         except RuntimeError:
             return False
+
+
+def _plain(args: tuple[Any, ...]) -> list[Any]:
+    """Return arguments of an error, which a codec of a user may have made, as an envelope takes them."""
+    return [arg if type(arg) in (str, int) else payloads.shown(arg) for arg in args]
 
 
 def _refusal(exc: errors.CodecError) -> str:

@@ -288,7 +288,10 @@ _KINDS: dict[type, int] = {
     Who: _WHO,
 }
 
-_pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True).pack
+# Text that is no Unicode: os.fsdecode() makes it, and messages of exceptions quote it.
+_UNICODE = "surrogatepass"
+
+_pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True, unicode_errors=_UNICODE).pack
 
 
 def encode(envelope: Envelope) -> bytes:
@@ -305,7 +308,7 @@ def decode(body: bytes) -> Envelope:
         IncompatibleError: They are one of another version of the protocol.
     """
     try:
-        fields = msgpack.unpackb(body)
+        fields = msgpack.unpackb(body, unicode_errors=_UNICODE)
     except Exception as exc:
         raise BadMessageError(f"not msgpack: {type(exc).__name__}") from exc
     if type(fields) is not list or len(fields) < 3 or type(fields[0]) is not int:

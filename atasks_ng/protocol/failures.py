@@ -104,6 +104,12 @@ def _key(cls: type) -> str:
     return key
 
 
+def summary_of(exc: BaseException) -> list[str]:
+    """Return the arguments of the ``RemoteError`` that stands for an exception."""
+    cls = type(exc)
+    return [f"{real_name(cls.__module__)}.{cls.__qualname__}", _text_of(exc)]
+
+
 def _text_of(exc: BaseException) -> str:
     try:
         return str(exc)[:MAX_TEXT]

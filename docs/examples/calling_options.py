@@ -26,7 +26,7 @@ async def main() -> None:
     try:
         rest.options(colour="red")
     except TypeError as exc:
-        print(f"{type(exc).__name__}: {exc}")
+        print(f"{type(exc).__name__}: {str(exc).partition(':')[0]}")
 
 
 if __name__ == "__main__":

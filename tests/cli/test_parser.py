@@ -47,6 +47,12 @@ def test_help_names_every_argument_with_a_text(
         (["worker", "m", "--concurrency", "many"], "invalid int value: 'many'"),
         (["worker", "m", "--grace", "long"], "--grace"),
         (["worker", "m", "--log-level", "loud"], "--log-level"),
+        (["worker", "m"], "pass --url amqp://user:password@host/ or set ATASKS_NG_URL"),
+        (["worker", "m", "--url", "loopback://"], "loopback:// does not leave this process"),
+        (
+            ["worker", "m", "--url", "amqp://h/", "--concurrency", "0"],
+            "concurrency=0: give a whole",
+        ),
         (["worker", "m", "--url", "amqp://h/", "--processes", "0"], "--processes 0: give a whole"),
         (["worker", "m", "--url", "amqp://h/", "--grace", "-1"], "grace=-1.0: give 0 seconds"),
         (["worker", "m", "--url", "amqp://h/", "--queue", "a b"], "queue='a b' is not a name"),

@@ -19,7 +19,7 @@ async def outcome_of(running):
 def cancelled_with(task, log, *message):
     """Return the main of a program that cancels a running call."""
 
-    @task
+    @task(name=log.program)
     async def f():
         log("began")
         try:

@@ -29,7 +29,7 @@ def timeout_in_time(task, log):
 def expiring(task, log, timeout):
     """Return the main of a program whose call begins and then outlasts a timeout."""
 
-    @task
+    @task(name=log.program)
     async def f():
         log("began")
         try:
@@ -73,7 +73,7 @@ def travelling_timeout_expires(task, log):
 def expiring_around_a_plain_await(task, log, timeout):
     """Return the main of a program that waits within the timeout for the call to begin."""
 
-    @task
+    @task(name=log.program)
     async def f():
         log("began")
         try:
@@ -157,7 +157,7 @@ def travelling_timeout_already_over(task, log):
 def nested(task, log, outer, inner):
     """Return the main of a program with two timeouts around one call."""
 
-    @task
+    @task(name=log.program)
     async def f():
         log("began")
         try:

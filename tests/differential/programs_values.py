@@ -80,14 +80,14 @@ class Derived(Item):
     more: int = 0
 
 
-def echoing(task, *values):
+def echoing(task, log, *values):
     """Return the main of a program that sends values, alone and within others, and gets them."""
 
-    @task
+    @task(name=f"{log.program}:echo")
     async def echo(value):
         return value
 
-    @task
+    @task(name=f"{log.program}:kind")
     async def kind(value):
         return type(value).__qualname__, repr(value)
 
@@ -100,47 +100,48 @@ def echoing(task, *values):
 
 @program
 def constants(task, log):
-    return echoing(task, None, True, False, ...)
+    return echoing(task, log, None, True, False, ...)
 
 
 @program
 def whole_numbers(task, log):
-    return echoing(task, 0, -1, 127, 2**31, -(2**63), 2**63, 2**64, 10**100, -(10**100))
+    return echoing(task, log, 0, -1, 127, 2**31, -(2**63), 2**63, 2**64, 10**100, -(10**100))
 
 
 @program
 def floating_numbers(task, log):
     return echoing(
-        task, 0.0, -0.0, 1.5, 1e308, 5e-324, math.inf, -math.inf, math.nan, 0.1 + 0.2, 1 + 2j, -0j
+        task, log, 0.0, -0.0, 1.5, 1e308, 5e-324, math.inf, -math.inf, math.nan, 0.1 + 0.2, 1 + 2j, -0j
     )
 
 
 @program
 def texts(task, log):
-    return echoing(task, "", "a", "ä€𝄞", "\0\n\t", "x" * 100_000, "\ud800", "e\u0301")
+    return echoing(task, log, "", "a", "ä€𝄞", "\0\n\t", "x" * 100_000, "\ud800", "e\u0301")
 
 
 @program
 def binary(task, log):
-    return echoing(task, b"", b"\0\xff", bytes(range(256)), bytearray(b"ab"), bytearray())
+    return echoing(task, log, b"", b"\0\xff", bytes(range(256)), bytearray(b"ab"), bytearray())
 
 
 @program
 def sequences(task, log):
     return echoing(
-        task, [], (), [[]], ((),), [1, "a", None], (1, (2, (3,))), [(), [()]], (1,), [1] * 1000
+        task, log, [], (), [[]], ((),), [1, "a", None], (1, (2, (3,))), [(), [()]], (1,), [1] * 1000
     )
 
 
 @program
 def sets(task, log):
-    return echoing(task, set(), frozenset(), {1, 2}, frozenset("ab"), {frozenset({1}), (1, 2)})
+    return echoing(task, log, set(), frozenset(), {1, 2}, frozenset("a"), {frozenset({1}), (1, 2)})
 
 
 @program
 def mappings(task, log):
     return echoing(
         task,
+        log,
         {},
         {"b": 1, "a": 2},
         {1: "int", "1": "text", None: 0, True: 2, 2.5: 3, b"b": 4, (1, 2): 5},
@@ -154,6 +155,7 @@ def dates_and_times(task, log):
     utc = datetime.UTC
     return echoing(
         task,
+        log,
         datetime.date(2024, 2, 29),
         datetime.time(1, 2, 3, 4),
         datetime.time(1, 2, tzinfo=utc),
@@ -172,13 +174,14 @@ def dates_and_times(task, log):
 @program
 def zones(task, log):
     zone = zoneinfo.ZoneInfo("UTC")
-    return echoing(task, zone, datetime.datetime(2024, 6, 1, tzinfo=zone))
+    return echoing(task, log, zone, datetime.datetime(2024, 6, 1, tzinfo=zone))
 
 
 @program
 def exact_numbers(task, log):
     return echoing(
         task,
+        log,
         decimal.Decimal("1.10"),
         decimal.Decimal("-0"),
         decimal.Decimal("1e400"),
@@ -193,6 +196,7 @@ def exact_numbers(task, log):
 def identifiers_and_paths(task, log):
     return echoing(
         task,
+        log,
         uuid.UUID(int=5),
         pathlib.Path("/a/b"),
         pathlib.Path(),
@@ -204,14 +208,14 @@ def identifiers_and_paths(task, log):
 @program
 def ranges_and_slices(task, log):
     return echoing(
-        task, range(5), range(1, 10, 2), range(0), slice(None), slice(1, 2, 3), slice("a", None)
+        task, log, range(5), range(1, 10, 2), range(0), slice(None), slice(1, 2, 3), slice("a", None)
     )
 
 
 @program
 def enumerations(task, log):
     return echoing(
-        task, Shade.DARK, Level.HIGH, Word.YES, Right.READ, Right.READ | Right.WRITE, Right(0)
+        task, log, Shade.DARK, Level.HIGH, Word.YES, Right.READ, Right.READ | Right.WRITE, Right(0)
     )
 
 
@@ -230,13 +234,14 @@ def enumeration_members_are_themselves(task, log):
 
 @program
 def named_tuples(task, log):
-    return echoing(task, Pair(1), Pair(Pair(1, 2), [3]), Old(1), Old(a=3, b=(4,)))
+    return echoing(task, log, Pair(1), Pair(Pair(1, 2), [3]), Old(1), Old(a=3, b=(4,)))
 
 
 @program
 def dataclass_instances(task, log):
     return echoing(
         task,
+        log,
         Item("a"),
         Item("a", ["x", Item("b")]),
         Frozen(1),
@@ -251,6 +256,7 @@ def collections_of_the_library(task, log):
     counts["a"].append(1)
     return echoing(
         task,
+        log,
         collections.deque([1, 2]),
         collections.deque([1, 2], maxlen=3),
         collections.Counter("abca"),
@@ -486,12 +492,12 @@ def subclass_of_a_built_in(task, log):
 
 @program
 def simple_namespace(task, log):
-    return echoing(task, types.SimpleNamespace(a=1, b=[2]))
+    return echoing(task, log, types.SimpleNamespace(a=1, b=[2]))
 
 
 @program
 def addresses(task, log):
-    return echoing(task, ipaddress.ip_address("127.0.0.1"), ipaddress.ip_network("10.0.0.0/8"))
+    return echoing(task, log, ipaddress.ip_address("127.0.0.1"), ipaddress.ip_network("10.0.0.0/8"))
 
 
 @program

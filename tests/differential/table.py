@@ -64,20 +64,20 @@ class Log:
     """
     Side effects of one program, in order, whatever process they happen in.
 
-    Args:
+    Attributes:
         program: Name of the program.
     """
 
     def __init__(self, program: str) -> None:
-        self._program = program
+        self.program = program
 
     def __call__(self, *words: object) -> None:
         """Write a line."""
-        write_line(self._program, " ".join(map(str, words)))
+        write_line(self.program, " ".join(map(str, words)))
 
     def lines(self) -> list[str]:
         """Return what was written since the run began."""
-        return [text for program, text in read_lines() if program == self._program]
+        return [text for program, text in read_lines() if program == self.program]
 
     async def until(self, *words: object, count: int = 1) -> None:
         """Return when a line is there, by whatever process, ``count`` times."""

@@ -58,7 +58,9 @@ def skip(content: bytes | memoryview, levels: int) -> int:
         msgpack.FormatError: It is no msgpack.
     """
     above = b"\x91" * (_MAX_LEVELS - levels) if _IS_COMPILED else b""
-    reader = Unpacker(max_buffer_size=len(above) + len(content), read_size=1)
+    reader = Unpacker(
+        max_buffer_size=len(above) + len(content), read_size=len(above) + len(content)
+    )
     reader.feed(above)
     reader.feed(content)
     reader.skip()
