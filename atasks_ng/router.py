@@ -259,6 +259,8 @@ class Router:
         """Hear that the link was lost, or is there again."""
         if up and self._outgoing is not None:
             self._outgoing.on_link_up()
+        if not up and self._outgoing is not None:
+            self._outgoing.on_link_down()
         if not up and self._incoming is not None:
             self._incoming.on_unlinked()
 

@@ -16,7 +16,6 @@ version = release = atasks_ng.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "directive"]
 exclude_patterns = ["_build", "examples"]
-default_role = "py:obj"
 highlight_language = "python"
 
 autodoc_member_order = "bysource"

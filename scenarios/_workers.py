@@ -108,16 +108,20 @@ class Workers:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._log.append(line)
-            if self._shows_all or _NOTABLE.search(line):
-                sys.stderr.write(line)
-            if _READY.search(line):
-                self._ready.put(True)
-            elif stopped := _STOPPED.search(line):
-                name, calls = stopped.groups()
-                self.performed[name] = self.performed.get(name, 0) + int(calls)
+        with self._process.stdout as lines:
+            for line in lines:
+                self._take(line)
         self._ready.put(False)
+
+    def _take(self, line: str) -> None:
+        self._log.append(line)
+        if self._shows_all or _NOTABLE.search(line):
+            sys.stderr.write(line)
+        if _READY.search(line):
+            self._ready.put(True)
+        elif stopped := _STOPPED.search(line):
+            name, calls = stopped.groups()
+            self.performed[name] = self.performed.get(name, 0) + int(calls)
 
     def _stop(self) -> int:
         assert self._process.stdin is not None

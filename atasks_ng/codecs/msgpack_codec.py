@@ -80,25 +80,18 @@ class MsgpackCodec(Codec):
                 is, and the way out.
         """
         try:
-            coder = self._coders.pop()
-        except IndexError:
-            coder = _Coder()
-        content = b""
-        try:
-            content = coder.encode(_lay_out(obj))
+            content = self._pack(_lay_out(obj))
+            _refuse_depth(content)
             # Bytes in the message may be those of a bytearray or memoryview, which msgpack takes
             # for bytes: the codes of its three kinds of bytes hint that there may be any.
             hint = 0xC4 in content or 0xC5 in content or 0xC6 in content
-            is_exact = not (hint and has_buffers(obj))
+            if not (hint and has_buffers(obj)):
+                return content
         except UnicodeEncodeError:
-            is_exact = False
+            pass  # lone surrogates
         except Exception as exc:
             raise _explained(obj, exc) from exc
-        if not is_exact:
-            return _encode_exactly(obj)
-        if len(content) < _MAX_KEPT_BYTES:
-            self._coders.append(coder)
-        return content
+        return _encode_exactly(obj)
 
     def decode(self, content: bytes) -> Any:
         """
@@ -122,12 +115,22 @@ class MsgpackCodec(Codec):
             raise DecodeError(f"these bytes are not of MsgpackCodec: {shown(exc)}") from exc
         raise DecodeError("these bytes of MsgpackCodec are neither a value nor arguments")
 
+    def _pack(self, layout: list[Any]) -> bytes:
+        try:
+            coder = self._coders.pop()
+        except IndexError:
+            coder = _Coder()
+        content = coder.pack(layout)
+        if len(content) < _MAX_KEPT_BYTES:
+            self._coders.append(coder)
+        return content
+
 
 # -- encoding ----------------------------------------------------------------------------------
 
 
 class _Coder:
-    """A packer, and whether what it packed has composites in it."""
+    """A packer, and whether what it packs has composites in it."""
 
     __slots__ = ("_met", "_pack")
 
@@ -139,11 +142,9 @@ class _Coder:
             default=_form_maker(self._met), strict_types=True, unicode_errors=unicode_errors
         ).pack
 
-    def encode(self, layout: list[Any], has_composites: bool = False) -> bytes:
+    def pack(self, layout: list[Any], has_composites: bool = False) -> bytes:
         """Return the message for ``[args, kwargs]`` or ``[value]``."""
         content: bytes = self._pack(layout)
-        if len(content) > bounds.MAX_SENT and bounds.is_too_deep(content, bounds.MAX_SENT):
-            raise EncodeError(_TOO_DEEP)
         if self._met or has_composites:
             self._met.clear()
             return _MARKED + content
@@ -166,14 +167,24 @@ def _lay_out(obj: Any) -> list[Any]:
     return [list(obj[0]), obj[1]] if is_call(obj) else [obj]
 
 
+def _refuse_depth(content: bytes) -> None:
+    if len(content) > bounds.MAX_SENT and bounds.is_too_deep(content, bounds.MAX_SENT):
+        raise EncodeError(_TOO_DEEP)
+
+
 def _encode_exactly(obj: Any) -> bytes:
     """Return the message for a value with buffers or lone surrogates in it."""
-    lowering = Lowering()
     try:
-        layout = lowering.lower(_lay_out(obj))
-        return _Coder(_UNICODE).encode(layout, lowering.has_composites)
+        return _pack_exactly(_lay_out(obj))
     except Exception as exc:
         raise _explained(obj, exc) from exc
+
+
+def _pack_exactly(layout: list[Any]) -> bytes:
+    lowering = Lowering()
+    content = _Coder(_UNICODE).pack(lowering.lower(layout), lowering.has_composites)
+    _refuse_depth(content)
+    return content
 
 
 def _explained(obj: Any, exc: Exception) -> EncodeError:
@@ -184,7 +195,7 @@ def _explained(obj: Any, exc: Exception) -> EncodeError:
 
 def _problem(part: Any) -> Exception | None:
     try:
-        _Coder(_UNICODE).encode([Lowering().lower(part)])
+        _pack_exactly([part])
     except Exception as exc:
         return exc
     return None

@@ -14,7 +14,7 @@ from ..protocol.streams import CLOSE, NEXT, SEND, THROW, Consumer
 from ..protocol.tables import ENDED, PARKED
 from ..words import errors
 from ..words.options import TaskOptions
-from . import payloads
+from . import context, payloads
 from .outgoing import Outgoing
 
 
@@ -67,6 +67,8 @@ class _Consuming:
         self._call = call
         self._consumer: Consumer = call.consumer
         self._thrown: BaseException | None = None
+        #: Context variables as the producer knows them.
+        self._known = context.snapshot()
 
     async def next_item(self) -> envelopes.Item | None:
         """Return the next item, or ``None`` at the end; raise what the generator raised."""
@@ -92,8 +94,9 @@ class _Consuming:
         while (item := consumer.take()) is None:
             if call.state is ENDED:
                 return call.outcome
+            changes = await self._changes()
             if call.state is PARKED:
-                self._outgoing.ask(call, consumer.pull(call.id, NEXT))
+                self._outgoing.ask(call, consumer.pull(call.id, NEXT, context=changes))
             outcome = await self._outgoing.wait(call)
             if type(outcome) is not envelopes.Item:
                 return outcome
@@ -112,8 +115,9 @@ class _Consuming:
                 "so nothing can be sent in; use window=1"
             )
         payload = await payloads.encode(self._codec, value, f"what was sent into {call.task!r}")
+        changes = await self._changes()
         if call.state is PARKED:
-            self._outgoing.ask(call, self._consumer.pull(call.id, SEND, payload))
+            self._outgoing.ask(call, self._consumer.pull(call.id, SEND, payload, changes))
 
     async def throw(self, exc: BaseException) -> None:
         """Throw an exception in, at the ``yield`` there."""
@@ -124,16 +128,26 @@ class _Consuming:
             return
         self._thrown = exc
         payload = await payloads.encode_failure(self._codec, failures.describe(exc, "", ""))
-        self._outgoing.ask(call, self._consumer.pull(call.id, THROW, payload))
+        changes = await self._changes()
+        if call.state is PARKED:
+            self._outgoing.ask(call, self._consumer.pull(call.id, THROW, payload, changes))
 
     async def close(self) -> None:
         """End the generator; its ``finally`` blocks have run when this returns."""
         call = self._call
         self._consumer.discard()
+        changes = await self._changes()
         if call.state is not PARKED:
             return
-        self._outgoing.ask(call, self._consumer.pull(call.id, CLOSE))
+        self._outgoing.ask(call, self._consumer.pull(call.id, CLOSE, context=changes))
         outcome = await self._outgoing.wait(call)
         # Who closes the connection has given up on the clean-up of what is left, too.
         if type(outcome) is not envelopes.Value and outcome is not self._outgoing.closed_by:
             raise await self._outgoing.error(self._codec, outcome, call)
+
+    async def _changes(self) -> envelopes.Baggage | None:
+        """Return the context variables that were set since the last time."""
+        if not context.is_needed():
+            return None
+        before, self._known = self._known, context.snapshot()
+        return await context.pack(self._codec, before)

@@ -52,6 +52,12 @@ def is_needed() -> bool:
     return bool(_propagated) or "opentelemetry.trace" in sys.modules
 
 
+def snapshot() -> dict[str, Any]:
+    """Return name and value of each propagated variable that has one."""
+    values = {name: variable.get(_MISSING) for name, variable in _propagated.items()}
+    return {name: value for name, value in values.items() if value is not _MISSING}
+
+
 async def pack(codec: Codec, before: dict[str, Any] | None = None) -> Baggage | None:
     """
     Return the propagated variables of this context, encoded.
@@ -61,9 +67,8 @@ async def pack(codec: Codec, before: dict[str, Any] | None = None) -> Baggage | 
         before: Values that the other side knows; what has not changed since does not travel.
     """
     baggage: Baggage = {}
-    for name, variable in _propagated.items():
-        value = variable.get(_MISSING)
-        if value is _MISSING or (before is not None and before.get(name, _MISSING) is value):
+    for name, value in snapshot().items():
+        if before is not None and before.get(name, _MISSING) is value:
             continue
         data = codec.encode(value)
         baggage[name] = data if isinstance(data, bytes) else await data

@@ -234,7 +234,7 @@ class Outgoing:
                     for _ in range(max(1, counted - before)):
                         self._cancel(call, exc)
                     if call.state is ENDED:
-                        raise
+                        raise  # the link is down, and nobody could say how the callee ended
                 else:
                     if outcome is None and cancelled is not None:
                         raise cancelled
@@ -330,6 +330,10 @@ class Outgoing:
     def on_failed(self, message: Message, error: BaseException) -> None:
         """The transport cannot carry a call."""
         self._do(self._caller.failed(message.id, error, self.loop.time()))
+
+    def on_link_down(self) -> None:
+        """The link is lost; who waits for a clean-up waits no longer."""
+        self._do(self._caller.unlinked(self.loop.time()))
 
     def on_link_up(self) -> None:
         """The link is back: send again what may have been lost with it."""

@@ -27,6 +27,7 @@ from .tables import (
     ASKED,
     CALLER,
     CANCEL,
+    CANCELLING,
     CONDEMNED,
     DEADLINE,
     ENDED,
@@ -45,6 +46,7 @@ from .tables import (
     SETTLED,
     STAND_BY,
     UNHELD,
+    UNLINKED,
 )
 from .timers import Timers
 
@@ -68,6 +70,7 @@ class Caller:
         self.times = times or CallerTimes()
         self.calls: dict[str, OutgoingCall] = {}
         self._timers: Timers[OutgoingCall] = Timers()
+        self._linked = True
         self._left: OrderedDict[str, tuple[float, OutgoingCall]] = OrderedDict()
 
     def open(self, call: OutgoingCall, now: float) -> None:
@@ -97,7 +100,8 @@ class Caller:
     def cancel(self, call: OutgoingCall, message: str | None, now: float) -> list[Action]:
         """The task that awaits the call was cancelled."""
         call.cancel_message = message
-        return self._happen(call, CANCEL, now)
+        actions = self._happen(call, CANCEL, now)
+        return actions if self._linked else actions + self._happen(call, UNLINKED, now)
 
     def abandon(self, call: OutgoingCall, now: float) -> list[Action]:
         """Nobody awaits the call any more, and nobody will."""
@@ -113,8 +117,18 @@ class Caller:
         call = self.calls.get(id)
         return [] if call is None else self._happen(call, LOST, now, error)
 
+    def unlinked(self, now: float) -> list[Action]:
+        """The link is lost: calls go on waiting, unless they only waited for a clean-up."""
+        self._linked = False
+        actions: list[Action] = []
+        for call in list(self.calls.values()):
+            if call.state is CANCELLING:
+                actions += self._happen(call, UNLINKED, now)
+        return actions
+
     def relinked(self, now: float) -> list[Action]:
         """The link is back: what was under way may be lost, so everything is sent again."""
+        self._linked = True
         actions: list[Action] = []
         for when, call in self._left.values():
             if now - when < _REMEMBERED_SECONDS:
@@ -122,8 +136,9 @@ class Caller:
         return actions + self._for_all(RELINKED, now)
 
     def close(self, error: BaseException, now: float) -> list[Action]:
-        """The transport is gone for good: every call ends."""
-        return self._for_all(LOST, now, error)
+        """The transport is about to go for good: every call ends, on both sides."""
+        actions: list[Action] = [SendCancel(call, "cancel") for call in self.calls.values()]
+        return actions + self._for_all(LOST, now, error)
 
     def sweep(self, now: float) -> list[Action]:
         """Send again what nobody has said anything about for long; call it every few seconds."""

@@ -334,9 +334,7 @@ def _template() -> CodeType:
 _TEMPLATE = _template()
 
 
-def _traceback(
-    frames: list[list[Any]], found: TracebackType | None = None
-) -> TracebackType | None:
+def _traceback(frames: list[list[Any]], found: TracebackType | None = None) -> TracebackType | None:
     """Return a traceback object that prints like the one written down, with another behind it."""
     for filename, line, name, source in reversed(frames):
         _remember_source(filename, line, source)

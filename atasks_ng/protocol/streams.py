@@ -84,14 +84,16 @@ class Consumer:
         self._taken += len(self._buffer)
         self._buffer.clear()
 
-    def pull(self, id: str, verb: str = NEXT, payload: bytes = b"") -> Pull:
+    def pull(
+        self, id: str, verb: str = NEXT, payload: bytes = b"", context: Baggage | None = None
+    ) -> Pull:
         """Return the envelope that asks for more, or sends something in."""
         self._limit = self._taken + self.window
         turn = 0
         if verb not in (NEXT, AGAIN):
             self._turn += 1
             turn = self._turn
-        pull = Pull(id, verb, turn, self.received, self._limit, None, payload)
+        pull = Pull(id, verb, turn, self.received, self._limit, context, payload)
         if verb != AGAIN:
             self.last_pull = pull
         return pull
@@ -113,7 +115,17 @@ class Producer:
         limit: Number of the last item that may be sent before the consumer asks for more.
     """
 
-    __slots__ = ("_id", "_limit", "_number", "_origin", "_pulls", "_run", "_turn", "_unseen")
+    __slots__ = (
+        "_context",
+        "_id",
+        "_limit",
+        "_number",
+        "_origin",
+        "_pulls",
+        "_run",
+        "_turn",
+        "_unseen",
+    )
 
     def __init__(self, id: str, run: str, origin: str, limit: int) -> None:
         self._id = id
@@ -122,6 +134,7 @@ class Producer:
         self._limit = limit
         self._number = 0
         self._turn = 0
+        self._context: Baggage | None = None
         self._unseen: deque[Item] = deque()
         self._pulls: deque[Pull] = deque()
 
@@ -149,6 +162,8 @@ class Producer:
         if pull.turn > self._turn:
             self._turn = pull.turn
             self._pulls.append(pull)
+        elif pull.verb == NEXT and pull.context is not None:
+            self._context = {**(self._context or {}), **pull.context}
         return []
 
     def next_step(self) -> Pull | None:
@@ -157,4 +172,5 @@ class Producer:
             return self._pulls.popleft()
         if self._number >= self._limit:
             return None
-        return Pull(self._id, NEXT, 0, self._number, self._limit, None, b"")
+        context, self._context = self._context, None
+        return Pull(self._id, NEXT, 0, self._number, self._limit, context, b"")

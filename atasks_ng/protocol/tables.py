@@ -22,7 +22,7 @@ OPEN, PARKED, CANCELLING, ENDED = "open", "parked", "cancelling", "ended"
 
 #: What the transport brings.
 REPLY, NOTICE, ITEM, RESTARTED, ASKED = "reply", "notice", "item", "restarted", "asked"
-RETURNED, RELINKED, LOST = "returned", "relinked", "lost"
+RETURNED, RELINKED, UNLINKED, LOST = "returned", "relinked", "unlinked", "lost"
 #: What the awaiting task does.
 CANCEL, ABANDON, ASK = "cancel", "abandon", "ask"
 #: What the clock brings.
@@ -67,7 +67,8 @@ CALLER: Table = {
     (CANCELLING, ASKED): (CANCELLING, ("tell_settled", "await_sign")),
     # It never reached a queue, so it never starts.
     (CANCELLING, RETURNED): (ENDED, ("end_cancelled",)),
-    (CANCELLING, RELINKED): (CANCELLING, ("send_cancel",)),
+    # Nobody can say that it runs, and nobody that it has ended; the cancel is sent later.
+    (CANCELLING, UNLINKED): (ENDED, ("end_cancelled",)),
     (CANCELLING, LOST): (ENDED, ("end_cancelled",)),
     (CANCELLING, CANCEL): (CANCELLING, ("send_cancel",)),
     (CANCELLING, ABANDON): (ENDED, ()),
@@ -94,7 +95,7 @@ RUNNING, ANSWERING = "running", "answering"
 GO, STAND_BY, SETTLED, CONDEMNED, GONE = "go", "stand by", "settled", "condemned", "gone"
 #: What happens in the worker.
 SLOT, LAST_SLOT, BODY_ENDED = "slot", "last slot", "body ended"
-ANSWERED, RECALL, UNLINKED = "answered", "recall", "unlinked"
+ANSWERED, RECALL = "answered", "recall"
 #: What the clock brings, beside the deadline.
 SILENCE, ASK_AGAIN, FORBIDDEN = "silence", "ask again", "forbidden"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,12 @@ def get_broker(request: pytest.FixtureRequest) -> Callable[[], Broker]:
 
 
 @pytest.fixture
+def router_options() -> dict[str, Any]:
+    """Options of the router; a test that needs others is parametrized with them."""
+    return {}
+
+
+@pytest.fixture
 def key() -> str:
     """The page of the journal that belongs to this test."""
     return uuid.uuid4().hex
@@ -39,53 +46,65 @@ def key() -> str:
 
 @pytest.fixture(params=params(TRANSPORTS))
 async def world(
-    request: pytest.FixtureRequest, get_broker: Callable[[], Broker]
+    request: pytest.FixtureRequest,
+    get_broker: Callable[[], Broker],
+    router_options: dict[str, Any],
 ) -> AsyncIterator[World]:
     """Every transport, with the default codec."""
-    async with open_world(request.param, 100, get_broker) as world:
+    async with open_world(request.param, 100, get_broker, **router_options) as world:
         yield world
 
 
 @pytest.fixture(params=params(TRANSPORTS))
 async def narrow_world(
-    request: pytest.FixtureRequest, get_broker: Callable[[], Broker]
+    request: pytest.FixtureRequest,
+    get_broker: Callable[[], Broker],
+    router_options: dict[str, Any],
 ) -> AsyncIterator[World]:
     """Every transport, one worker, one slot."""
-    async with open_world(request.param, 1, get_broker) as world:
+    async with open_world(request.param, 1, get_broker, **router_options) as world:
         yield world
 
 
 @pytest.fixture(params=params(TRANSPORTS, but="remote"))
 async def near_world(
-    request: pytest.FixtureRequest, get_broker: Callable[[], Broker]
+    request: pytest.FixtureRequest,
+    get_broker: Callable[[], Broker],
+    router_options: dict[str, Any],
 ) -> AsyncIterator[World]:
     """Every transport whose worker is in this process, so that a test can look inside."""
-    async with open_world(request.param, 100, get_broker) as world:
+    async with open_world(request.param, 100, get_broker, **router_options) as world:
         yield world
 
 
 @pytest.fixture(params=params(TRANSPORTS, but="own"))
 async def streaming_world(
-    request: pytest.FixtureRequest, get_broker: Callable[[], Broker]
+    request: pytest.FixtureRequest,
+    get_broker: Callable[[], Broker],
+    router_options: dict[str, Any],
 ) -> AsyncIterator[World]:
     """Every transport that carries async generators."""
-    async with open_world(request.param, 100, get_broker) as world:
+    async with open_world(request.param, 100, get_broker, **router_options) as world:
         yield world
 
 
 @pytest.fixture(params=params(PAIRS))
 async def coded_world(
-    request: pytest.FixtureRequest, get_broker: Callable[[], Broker]
+    request: pytest.FixtureRequest,
+    get_broker: Callable[[], Broker],
+    router_options: dict[str, Any],
 ) -> AsyncIterator[World]:
     """Every transport, with every codec."""
-    async with open_world(request.param, 100, get_broker) as world:
+    async with open_world(request.param, 100, get_broker, **router_options) as world:
         yield world
 
 
 @pytest.fixture(params=params(PAIRS, but="json"))
 async def exact_world(
-    request: pytest.FixtureRequest, get_broker: Callable[[], Broker]
+    request: pytest.FixtureRequest,
+    get_broker: Callable[[], Broker],
+    router_options: dict[str, Any],
 ) -> AsyncIterator[World]:
     """Every transport, with every codec that keeps the types of values."""
-    async with open_world(request.param, 100, get_broker) as world:
+    async with open_world(request.param, 100, get_broker, **router_options) as world:
         yield world

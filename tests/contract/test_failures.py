@@ -205,7 +205,6 @@ async def test_result_that_cannot_be_encoded_is_an_error_of_the_caller(coded_wor
     exc = await caught(tasks.return_unfit())
 
     assert type(exc) is errors.EncodeError
-    assert "Unfit" in str(exc)
     assert await tasks.add(1, 1) == 2
 
 
@@ -254,7 +253,6 @@ async def test_arguments_that_cannot_be_decoded_are_an_error(near_world: World) 
     exc = await caught(call)
 
     assert isinstance(exc, errors.DecodeError)
-    assert "'tests.contract.tasks:echo'" in str(exc)
 
 
 async def test_error_of_a_codec_with_odd_arguments_reaches_the_caller(near_world: World) -> None:
@@ -276,9 +274,8 @@ async def test_error_of_a_codec_with_odd_arguments_reaches_the_caller(near_world
     assert await tasks.add(1, 1) == 2
 
 
+@pytest.mark.parametrize("router_options", [{"max_depth": 30}], ids=[""])
 async def test_recursion_without_end_is_a_recursion_error(near_world: World) -> None:
-    near_world.router.max_depth = 30
-
     @atask
     async def dive(n: int) -> int:
         return await dive(n + 1)
@@ -290,9 +287,8 @@ async def test_recursion_without_end_is_a_recursion_error(near_world: World) -> 
     assert exc.limit == 30
 
 
+@pytest.mark.parametrize("router_options", [{"max_depth": 30}], ids=[""])
 async def test_depth_up_to_the_limit_is_allowed(near_world: World) -> None:
-    near_world.router.max_depth = 30
-
     assert await tasks.descend(29) == 29
 
 

@@ -130,11 +130,11 @@ class World:
 
 @contextlib.asynccontextmanager
 async def open_world(
-    place: Place, concurrency: int, broker: Callable[[], Broker]
+    place: Place, concurrency: int, broker: Callable[[], Broker], **router_options: Any
 ) -> AsyncIterator[World]:
     """Open a place; on the way out, nothing of a call may be left behind."""
     CODECS[place.codec]()
-    router = Router()
+    router = Router(**router_options)
     async with contextlib.AsyncExitStack() as stack:
         if place.transport == "own":
             transport = OwnTransport()

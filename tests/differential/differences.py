@@ -1,9 +1,70 @@
-"""The differences that cannot be avoided, each with its reason."""
+"""
+The differences that are in the nature of a call to another place, each with its reason.
+
+A program that is listed here must differ, on every transport or over a network; in ``SOMETIMES`` it
+may, since it depends on which of two messages is first. Every other program must not.
+"""
 
 from __future__ import annotations
 
-#: Program → why a task cannot do there what a plain function does, on any transport.
-EVERYWHERE: dict[str, str] = {}
+_COPY = "arguments and results are copies: changing one does not change the other, nor is it the other"
+_LIVE = "what lives in one process (locks, functions, classes, iterators) has no form on a wire"
+_FORM = "the default codec carries data of known types only: register the class, or send data"
 
-#: Program → why it differs over a network only.
-OVER_A_NETWORK: dict[str, str] = {}
+#: Program → why a task cannot do there what a plain function does.
+EVERYWHERE = {
+    "identity_of_an_argument": _COPY,
+    "mutation_of_an_argument": _COPY,
+    "one_object_twice": _COPY,
+    "sharing_within_a_result": _COPY,
+    "mutable_default": _COPY,
+    "value_that_contains_itself": _FORM,
+    "live_object_as_argument": _LIVE,
+    "function_as_argument": _LIVE,
+    "task_as_argument": _LIVE,
+    "class_as_argument": _LIVE,
+    "generator_as_argument": _LIVE,
+    "exception_with_a_live_object": _LIVE,
+    "exception_with_a_live_argument": _LIVE,
+    "errors_of_the_standard_library": f"{_LIVE}: decimal.DivisionByZero carries a class",
+    "instance_of_a_plain_class": _FORM,
+    "subclass_of_a_built_in": _FORM,
+    "simple_namespace": _FORM,
+    "addresses": _FORM,
+    "memory_view": _FORM,
+    "exception_as_a_value": _FORM,
+    "cancel_with_message_that_is_no_text": "a cancel message that is no text travels as its text",
+    "cancel_before_the_task_starts": (
+        "a coroutine cancelled before its first step shows the line where it is defined in its "
+        "traceback, and that of a task is defined in the library"
+    ),
+    "traceback_of_a_recursion": (
+        "between the frames of two calls stands the line that names the worker, so that repeated "
+        "frames are not counted but shown"
+    ),
+    "interleaving_of_calls_that_do_not_suspend": (
+        "a call lets other tasks run while it is under way, even if its body never suspends"
+    ),
+}
+
+#: Program → why it differs where caller and callee are two processes.
+OVER_A_NETWORK = {
+    "not_propagated": "context variables leave their process only when propagate() names them",
+    "not_propagated_back": "context variables leave their process only when propagate() names them",
+    "decimal_context": "the context of decimal is a variable that propagate() cannot name",
+    "state_of_the_module": "each process has its own modules and closures",
+}
+
+#: Program → what decides whether it differs over a network.
+SOMETIMES = {
+    "cancel_of_a_call_about_to_be_sent": (
+        "a call that is cancelled before a worker has begun it never begins"
+    ),
+    "cancel_in_the_step_after_the_start": (
+        "a call that is cancelled before a worker has begun it never begins"
+    ),
+    "left_open_at_the_end": (
+        "a generator that is still open when its connection is closed ends on its worker, "
+        "and nobody waits for it"
+    ),
+}

@@ -44,7 +44,12 @@ class Outcome:
     raised: str | None
     effects: list[str]
     warnings: list[Any]
-    stray: list[Any]
+    stray: list[list[str]]
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """All of it that is the program's."""
+        return {**dataclasses.asdict(self), "stray": []}
 
     def in_lanes(self) -> Outcome:
         """Return the same with the order left open between lanes."""

@@ -7,14 +7,14 @@ import pytest
 from . import differences
 from .programs import all_programs
 from .running import Outcome, run_decorated, run_undecorated
-from .table import Program
+from .table import PROGRAMS, Program
 
-PROGRAMS = list(all_programs())
-ON_AMQP = [program for program in PROGRAMS if not program.shared]
+EVERYWHERE = list(all_programs())
+ON_AMQP = [program for program in EVERYWHERE if not program.shared]
 
 
 @pytest.mark.usefixtures("log_file")
-@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+@pytest.mark.parametrize("program", EVERYWHERE, ids=str)
 def test_program_is_the_same_on_loopback(program: Program, namespace: str) -> None:
     before = run_undecorated(program)
 
@@ -31,13 +31,20 @@ def test_program_is_the_same_on_amqp(program: Program, namespace: str, workers: 
 
     if program.concurrent:
         before, after = before.in_lanes(), after.in_lanes()
-    differs = {**differences.EVERYWHERE, **differences.OVER_A_NETWORK}
-    compare(before, after, program.name in differs)
+    if program.name not in differences.SOMETIMES:
+        differs = {*differences.EVERYWHERE, *differences.OVER_A_NETWORK}
+        compare(before, after, program.name in differs)
+
+
+def test_differences_are_of_programs() -> None:
+    tables = [differences.EVERYWHERE, differences.OVER_A_NETWORK, differences.SOMETIMES]
+
+    assert [name for table in tables for name in table if name not in PROGRAMS] == []
 
 
 def compare(before: Outcome, after: Outcome, differs: bool) -> None:
-    assert before.stray == after.stray == []
+    assert [name for name, _ in after.stray if name not in differences.SOMETIMES] == []
     if differs:
-        assert after != before, "there is no difference any more: take it out of differences.py"
+        assert after.what != before.what, "no difference any more: take it out of differences.py"
     else:
-        assert after == before
+        assert after.what == before.what

@@ -240,7 +240,7 @@ class CallerProcess:
         self.carry_out(self.machine.relinked(self._world.now))
 
     def unlinked(self) -> None:
-        """Whoever awaits goes on waiting."""
+        self.carry_out(self.machine.unlinked(self._world.now))
 
     def carry_out(self, actions: list[act.Action]) -> None:
         for action in actions:

@@ -192,16 +192,16 @@ def read_sender(header: bytes) -> tuple[str | None, str | None]:
     Return correlation id and reply address of a message.
 
     Args:
-        header: Payload of its header frame, of 14 bytes or more. Whoever can write to the broker
-            made it up.
+        header: Payload of its header frame. Whoever can write to the broker made it up.
 
     Returns:
         The two, each ``None`` if it is missing; both ``None`` if the properties cannot be read.
     """
     try:
-        return _read_sender(header)
+        id, reply_to = _read_sender(header)
     except (IndexError, UnicodeDecodeError, struct.error):
         return None, None
+    return id or None, reply_to or None
 
 
 def _read_sender(header: bytes) -> tuple[str | None, str | None]:

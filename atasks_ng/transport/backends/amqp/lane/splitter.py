@@ -30,9 +30,9 @@ _frame_head = struct.Struct(">BHI").unpack_from
 _body_size = struct.Struct(">Q").unpack_from
 _tag_and_bits = struct.Struct(">QB").unpack_from
 
-# Payload of a header frame: class, weight, size of the body, flags.
+# Payload of a header frame: class, weight, size of the body, and the properties.
 _BODY_SIZE_AT = 4
-_SMALLEST_HEADER = 14
+_SMALLEST_HEADER = 12
 
 
 class StreamError(Exception):
