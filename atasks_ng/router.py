@@ -7,18 +7,17 @@ import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextvars import Context
 from typing import Any
 
 from .core.consuming import consume
 from .core.incoming import Incoming
 from .core.outgoing import Outgoing
+from .core.port import Port
 from .places.namespaces import namespaces
 from .places.registry import Task
-from .protocol import envelopes
 from .protocol.calls import CallerTimes
-from .transport.base import Delivery, Message, Transport
-from .words import errors, hooks
+from .transport.base import ANY_QUEUE, Transport
+from .words import errors
 from .words.options import Limits, TaskOptions, check_name
 
 logger = logging.getLogger("atasks_ng.router")
@@ -77,7 +76,7 @@ class Router:
         )
         self.times = CallerTimes(worker_grace=worker_grace, cancel_grace=cancel_grace)
         self.server: Transport | None = None
-        self._outgoing: Outgoing | None = None
+        self._ports: dict[Transport, Port] = {}
         self._incoming: Incoming | None = None
         self._performed = 0
         namespaces.register(namespace, router=self)
@@ -99,33 +98,36 @@ class Router:
     @property
     def pending(self) -> int:
         """How many calls this process awaits."""
-        return 0 if self._outgoing is None else self._outgoing.pending
+        return sum(port.outgoing.pending for port in self._ports.values() if port.outgoing)
 
     def _connected(self) -> Outgoing:
-        outgoing = self._outgoing
-        transport = namespaces.get(self.namespace).transport
-        if (
-            outgoing is not None
-            and outgoing.transport is transport
-            and outgoing.loop is asyncio.get_running_loop()
-        ):
-            return outgoing
+        """Return what calls go through: the transport that was created last."""
+        place = namespaces.get(self.namespace)
+        transport = place.transport
+        loop = asyncio.get_running_loop()
+        port = self._ports.get(transport) if transport is not None else None
+        if port is not None and port.outgoing is not None and port.outgoing.loop is loop:
+            return port.outgoing
         if transport is None:
             raise errors.NotConnectedError(self.namespace)
-        if outgoing is not None:
-            lost = f"namespace {self.namespace!r} has got another transport"
-            outgoing.close(errors.ConnectionLostError(lost))
-        transport.bind(self)
-        self._outgoing = Outgoing(
-            namespaces.get(self.namespace), transport, self.times, self.limits
-        )
-        return self._outgoing
+        port = self._port(transport)
+        lost = f"namespace {self.namespace!r} is used in another event loop"
+        port.close(errors.ConnectionLostError(lost))
+        port.outgoing = Outgoing(place, transport, self.times, self.limits)
+        return port.outgoing
+
+    def _port(self, transport: Transport) -> Port:
+        port = self._ports.get(transport)
+        if port is None:
+            self._ports = {t: each for t, each in self._ports.items() if not each.is_idle}
+            port = self._ports[transport] = Port(transport)
+        return port
 
     def end_calls(self, transport: Transport, error: BaseException) -> None:
         """End every call that awaits a transport with an error; that transport is going away."""
-        if self._outgoing is not None and self._outgoing.transport is transport:
-            self._outgoing.close(error)
-            self._outgoing = None
+        port = self._ports.pop(transport, None)
+        if port is not None:
+            port.close(error)
 
     # -- performing ----------------------------------------------------------------------------
 
@@ -133,7 +135,7 @@ class Router:
         self,
         server: Transport,
         *,
-        queues: Iterable[str] = ("default",),
+        queues: Iterable[str] | None = ("default",),
         concurrency: int = DEFAULT_CONCURRENCY,
         threads: int | None = None,
     ) -> None:
@@ -142,7 +144,8 @@ class Router:
 
         Args:
             server: A connected transport.
-            queues: The queues to serve.
+            queues: The queues to serve; ``None``: every queue, which only transports within one
+                process can.
             concurrency: How many calls run at once; those that wait for others do not count.
             threads: How many plain functions run at once; ``None``: as many as ``concurrency``
                 allows, 32 at most.
@@ -152,13 +155,14 @@ class Router:
         """
         if self.server is server:
             return
-        names = [check_name("queue", queue) for queue in queues]
+        names = [ANY_QUEUE]
+        if queues is not None:
+            names = [check_name("queue", queue) for queue in queues]
         if type(concurrency) is not int or concurrency < 1:
             raise errors.OptionError(f"concurrency={concurrency!r}: give a whole number, 1 or more")
         await self.deactivate()
         self.server = server
-        server.bind(self)
-        self._incoming = Incoming(
+        self._incoming = self._port(server).incoming = Incoming(
             namespaces.get(self.namespace),
             server,
             self.name,
@@ -187,6 +191,7 @@ class Router:
         handed_back = await incoming.drain(grace)
         incoming.close()
         self._performed = incoming.performed
+        self._port(server).incoming = None
         self.server = self._incoming = None
         await server.flush()
         return handed_back
@@ -206,63 +211,6 @@ class Router:
     def running(self) -> int:
         """How many calls this worker holds."""
         return 0 if self._incoming is None else self._incoming.running
-
-    # -- what a transport brings ---------------------------------------------------------------
-
-    def on_request(self, delivery: Delivery) -> None:
-        """Take a request from the transport."""
-        if self._incoming is None:
-            delivery.hand_back()
-        else:
-            self._incoming.on_request(delivery)
-
-    def on_envelope(self, body: bytes, context: Context | None = None) -> None:
-        """Take any other envelope from the transport."""
-        try:
-            envelope = envelopes.decode(body)
-        except errors.ProtocolError as exc:
-            logger.warning("dropped a message: %s", exc)
-            if hooks.listeners:
-                hooks.emit(hooks.MessageDropped(str(exc), None))
-            return
-        if type(envelope) is envelopes.Cancel:
-            if self._incoming is not None:
-                self._incoming.on_cancel(envelope)
-        elif type(envelope) is envelopes.Pull:
-            if self._incoming is not None:
-                self._incoming.on_pull(envelope, context)
-        elif type(envelope) is envelopes.Tell:
-            if self._incoming is not None:
-                self._incoming.on_tell(envelope)
-        elif type(envelope) is envelopes.Who:
-            if self._incoming is not None:
-                self._incoming.on_who(envelope)
-        elif self._outgoing is not None and type(envelope) is not envelopes.Request:
-            self._outgoing.on_envelope(envelope, context)
-
-    def on_returned(self, message: Message) -> None:
-        """Take back a request that no queue took."""
-        if self._outgoing is not None:
-            self._outgoing.on_returned(message)
-
-    def on_gone(self, id: str) -> None:
-        """Hear that the caller of a call that runs here is gone for good."""
-        if self._incoming is not None:
-            self._incoming.on_gone(id)
-
-    def on_failed(self, message: Message, error: BaseException) -> None:
-        """Take back a request that cannot be carried."""
-        if self._outgoing is not None:
-            self._outgoing.on_failed(message, error)
-
-    def on_link(self, *, up: bool) -> None:
-        """Hear that the link was lost, or is there again."""
-        if up and self._outgoing is not None:
-            self._outgoing.on_link_up()
-        if not up and self._outgoing is not None:
-            self._outgoing.on_link_down()
-        if not up and self._incoming is not None:
-            self._incoming.on_unlinked()
 
     def __repr__(self) -> str:
         role = "performs" if self._incoming is not None else "calls only"

@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=line, description=line)
         importlib.import_module(f"benchmarks.{name}").add_options(command)
         command.add_argument("--url", help="an AMQP URL; without one, a private broker is started")
-        command.add_argument("--quick", action="store_true", help="few samples, to see that it runs")
+        command.add_argument("--quick", action="store_true", help="few samples, to see it run")
     options = parser.parse_args(argv)
     if options.name is None:
         parser.print_help()

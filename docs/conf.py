@@ -16,7 +16,7 @@ version = release = atasks_ng.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "directive"]
 exclude_patterns = ["_build", "examples"]
-highlight_language = "python"
+highlight_language = "default"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

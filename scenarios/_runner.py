@@ -161,7 +161,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="an argument of the scenario; may be given several times",
     )
-    parser.add_argument("--log-level", choices=LOG_LEVELS, default="warning", metavar="LEVEL")
+    parser.add_argument(
+        "--log-level",
+        choices=LOG_LEVELS,
+        default="warning",
+        metavar="LEVEL",
+        help=f"least level of the log on stderr, {', '.join(LOG_LEVELS)} (warning)",
+    )
     return parser
 
 

@@ -141,7 +141,7 @@ def _tell_ready(worker: Worker) -> None:
         worker.name,
         sum(len(namespaces.get(name).registry) for name in worker.namespaces),
         ", ".join(worker.namespaces),
-        ", ".join(serving.queues),
+        ", ".join(serving.queues or ("every one",)),
         serving.concurrency,
         worker.url,
     )

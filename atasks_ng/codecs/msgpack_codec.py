@@ -13,7 +13,7 @@ from .base import Codec
 from .classes import recipe_of
 from .forms import bounds
 from .forms.containers import make_dict
-from .forms.lowering import Lowering, has_buffers
+from .forms.lowering import Lowering, has_buffers, is_free_of_buffers
 from .forms.table import find_form, forms, leaves, marks
 from .forms.wire import Form, Mark
 from .paths import is_call, locate, shown
@@ -81,11 +81,15 @@ class MsgpackCodec(Codec):
         """
         try:
             content = self._pack(_lay_out(obj))
-            _refuse_depth(content)
+            if len(content) > bounds.MAX_SENT:
+                _refuse_depth(content)
             # Bytes in the message may be those of a bytearray or memoryview, which msgpack takes
             # for bytes: the codes of its three kinds of bytes hint that there may be any.
-            hint = 0xC4 in content or 0xC5 in content or 0xC6 in content
-            if not (hint and has_buffers(obj)):
+            if not (0xC4 in content or 0xC5 in content or 0xC6 in content):
+                return content
+            if content[0] != _MARK and is_free_of_buffers(obj):
+                return content
+            if not has_buffers(obj):
                 return content
         except UnicodeEncodeError:
             pass  # lone surrogates
@@ -168,7 +172,8 @@ def _lay_out(obj: Any) -> list[Any]:
 
 
 def _refuse_depth(content: bytes) -> None:
-    if len(content) > bounds.MAX_SENT and bounds.is_too_deep(content, bounds.MAX_SENT):
+    start = 1 if content[0] == _MARK else 0
+    if bounds.is_too_deep(content, start, bounds.MAX_SENT):
         raise EncodeError(_TOO_DEEP)
 
 

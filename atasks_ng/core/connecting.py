@@ -21,22 +21,22 @@ class Serving:
     How a process performs the calls of a namespace.
 
     Attributes:
-        queues: The queues it serves.
+        queues: The queues it serves; ``None``: every queue of its own process.
         concurrency: How many calls run at once; those that wait for others do not count.
         threads: How many plain functions run at once; ``None``: as many as ``concurrency``
             allows, 32 at most.
         name: Name of the worker in logs and tracebacks; ``None`` leaves the router's.
     """
 
-    queues: tuple[str, ...] = ("default",)
+    queues: tuple[str, ...] | None = ("default",)
     concurrency: int = DEFAULT_CONCURRENCY
     threads: int | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
-        for queue in self.queues:
+        for queue in self.queues or ():
             check_name("queue", queue)
-        if not self.queues:
+        if self.queues == ():
             raise errors.OptionError("queues=() is empty: name at least one queue to serve")
         _check_count("concurrency", self.concurrency)
         if self.threads is not None:
@@ -118,8 +118,7 @@ class Connection:
         if not self._is_loopback or self.router.is_performing:
             return None
         # Nobody else can perform what is called here, whatever queue it is sent to.
-        registry = namespaces.get(self.namespace).registry
-        return Serving(tuple({"default": None} | {task.options.queue: None for task in registry}))
+        return Serving(queues=None)
 
     def _refuse_second_worker(self) -> None:
         server = self.router.server

@@ -86,7 +86,7 @@ class _Consuming:
             raise exc
         finally:
             # Raising put there what the caller is handling; what the callee was handling stays.
-            exc.__context__ = handled
+            failures.assign(exc, "__context__", handled)
             del exc, handled
 
     async def _next_outcome(self) -> Any:
@@ -104,6 +104,8 @@ class _Consuming:
             self._outgoing.give_credit(call, consumer.pull(call.id))
         if item.context or call.back is not None:
             await self._outgoing.settle_accounts(self._codec, call, item)
+        if item.context:
+            self._known = context.snapshot()
         return item
 
     async def send(self, value: Any) -> None:
@@ -141,8 +143,10 @@ class _Consuming:
             return
         self._outgoing.ask(call, self._consumer.pull(call.id, CLOSE, context=changes))
         outcome = await self._outgoing.wait(call)
+        if type(outcome) is envelopes.Value:
+            await self._outgoing.settle_accounts(self._codec, call, outcome)
         # Who closes the connection has given up on the clean-up of what is left, too.
-        if type(outcome) is not envelopes.Value and outcome is not self._outgoing.closed_by:
+        elif outcome is not self._outgoing.closed_by:
             raise await self._outgoing.error(self._codec, outcome, call)
 
     async def _changes(self) -> envelopes.Baggage | None:

@@ -9,12 +9,13 @@ the answer; and the W3C trace context does, in a process that has loaded OpenTel
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, Token
 from typing import Any
 
 from ..codecs.base import Codec
-from ..places.current import OWN
+from ..places.current import OWN, tokens
 from ..protocol.envelopes import Baggage
 from ..words.errors import OptionError
 
@@ -24,6 +25,7 @@ _propagated: dict[str, ContextVar[Any]] = {}
 
 # Not a name that a context variable is likely to have.
 _TRACE = "w3c "
+_UNSET = "unset "
 
 
 def propagate(*variables: ContextVar[Any]) -> None:
@@ -66,8 +68,9 @@ async def pack(codec: Codec, before: dict[str, Any] | None = None) -> Baggage | 
         codec: The codec of the call.
         before: Values that the other side knows; what has not changed since does not travel.
     """
-    baggage: Baggage = {}
-    for name, value in snapshot().items():
+    now = snapshot()
+    baggage: Baggage = {_UNSET + name: b"" for name in before or () if name not in now}
+    for name, value in now.items():
         if before is not None and before.get(name, _MISSING) is value:
             continue
         data = codec.encode(value)
@@ -81,13 +84,16 @@ async def unpack(codec: Codec, baggage: Baggage | None) -> dict[str, Any]:
     """Set the variables that came with an envelope; return name and value of each."""
     found: dict[str, Any] = {}
     for name, data in (baggage or {}).items():
-        variable = _propagated.get(name)
+        variable = _propagated.get(name.removeprefix(_UNSET))
         if variable is None:
+            continue
+        if name.startswith(_UNSET):
+            _unset(variable)
             continue
         value = codec.decode(data)
         if asyncio.iscoroutine(value) or asyncio.isfuture(value):
             value = await value
-        variable.set(value)
+        _set(variable, value)
         found[name] = value
     if baggage and "opentelemetry.trace" in sys.modules:
         _extract_trace(baggage)
@@ -95,10 +101,31 @@ async def unpack(codec: Codec, baggage: Baggage | None) -> dict[str, Any]:
 
 
 def absorb(before: Context, after: Context) -> None:
-    """Set what was set in a copy of this context since the copy was made."""
+    """Set, and unset, what was in a copy of this context since the copy was made."""
     for variable, value in after.items():
         if variable not in OWN and before.get(variable, _MISSING) is not value:
-            variable.set(value)
+            _set(variable, value)
+    for variable in before:
+        if variable not in OWN and variable not in after:
+            _unset(variable)
+
+
+def _set(variable: ContextVar[Any], value: Any) -> None:
+    token = variable.set(value)
+    if token.old_value is Token.MISSING:
+        tokens.set({**tokens.get({}), variable: token})
+
+
+def _unset(variable: ContextVar[Any]) -> None:
+    """Unset a variable that was set for the other side; Python has no way for any other."""
+    kept = dict(tokens.get({}))
+    token = kept.pop(variable, None)
+    if token is None:
+        return
+    tokens.set(kept)
+    # It may belong to another context: the consumer goes on in another asyncio task.
+    with contextlib.suppress(ValueError):
+        variable.reset(token)
 
 
 def _inject_trace(baggage: Baggage) -> None:

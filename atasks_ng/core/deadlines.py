@@ -11,7 +11,7 @@ from ..places.current import deadline
 from ..words.options import seconds
 
 
-class timeout:
+class timeout:  # noqa: N801  # named as asyncio.timeout is
     """
     ``asyncio.timeout`` that also travels: ``async with timeout(5):``.
 

@@ -74,6 +74,7 @@ class Incoming:
         self._context = contextvars.copy_context()
         self._timer: asyncio.TimerHandle | None = None
         self._suspended: dict[tuple[str, bool], int] = {}
+        self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
         mark_records()
@@ -98,19 +99,29 @@ class Incoming:
         if refusal is not None:
             delivery.finish(envelopes.encode(refusal))
             return
+        if self._draining and not self._callee.has(request.id):
+            delivery.hand_back()
+            return
         call = IncomingCall(
             request, delivery.queue, nested=delivery.nested, lost=delivery.redelivered
         )
         call.delivery = delivery
         self._act(self._callee.deliver(call, self.loop.time()))
 
-    def on_tell(self, tell: envelopes.Tell) -> None:
-        """A caller says what is to become of a call that was delivered before."""
-        self._act(self._callee.tell(tell, self.loop.time()))
-
-    def on_who(self, who: envelopes.Who) -> None:
-        """A caller asks whether this worker has a call."""
-        self._do(self._callee.who(who, self.loop.time()))
+    def on_envelope(self, envelope: envelopes.Envelope, back: contextvars.Context | None) -> None:
+        """What a caller says about one of its calls."""
+        now = self.loop.time()
+        match envelope:
+            case envelopes.Cancel():
+                self._act(self._callee.cancel(envelope, now))
+            case envelopes.Tell():
+                self._act(self._callee.tell(envelope, now))
+            case envelopes.Who():
+                self._act(self._callee.who(envelope, now))
+            case envelopes.Pull():
+                call = self._callee.calls.get(envelope.id)
+                if call is not None and call.producing is not None:
+                    call.producing.on_pull(envelope, back)
 
     def on_gone(self, id: str) -> None:
         """The caller of a call is gone for good."""
@@ -119,16 +130,6 @@ class Incoming:
     def on_unlinked(self) -> None:
         """The link is lost; what runs goes on, what has not begun comes back by itself."""
         self._act(self._callee.unlinked(self.loop.time()))
-
-    def on_cancel(self, cancel: envelopes.Cancel) -> None:
-        """A caller cancelled one of its calls."""
-        self._act(self._callee.cancel(cancel, self.loop.time()))
-
-    def on_pull(self, pull: envelopes.Pull, back: contextvars.Context | None) -> None:
-        """A consumer asks an async generator that runs here for more."""
-        call = self._callee.calls.get(pull.id)
-        if call is not None and call.producing is not None:
-            call.producing.on_pull(pull, back)
 
     def _refuse_message(self, delivery: Delivery, exc: errors.ProtocolError) -> None:
         logger.warning("refused a message from queue %r: %s", delivery.queue, exc)
@@ -258,6 +259,7 @@ class Incoming:
         Returns:
             How many calls were handed back.
         """
+        self._draining = True
         before = self.running
         self._act(self._callee.recall(self.loop.time(), waiting_only=True))
         handed_back = before - self.running

@@ -17,7 +17,7 @@ def mark_records() -> None:
     Both are ``None`` outside of a task. A format string shows them as ``%(call_id)s``. Called when
     a process begins to perform calls; calling it again does nothing.
     """
-    global _installed
+    global _installed  # noqa: PLW0603  # the factory is one for the process, too
     if _installed:
         return
     _installed = True

@@ -103,7 +103,7 @@ class Outgoing:
             raise exc
         finally:
             # Raising put there what the caller is handling; what the callee was handling stays.
-            exc.__context__ = handled
+            failures.assign(exc, "__context__", handled)
             del exc, handled
 
     # -- opening -------------------------------------------------------------------------------
@@ -331,13 +331,10 @@ class Outgoing:
         """The transport cannot carry a call."""
         self._do(self._caller.failed(message.id, error, self.loop.time()))
 
-    def on_link_down(self) -> None:
-        """The link is lost; who waits for a clean-up waits no longer."""
-        self._do(self._caller.unlinked(self.loop.time()))
-
-    def on_link_up(self) -> None:
-        """The link is back: send again what may have been lost with it."""
-        self._do(self._caller.relinked(self.loop.time()))
+    def on_link(self, *, up: bool) -> None:
+        """The link is lost, or is back and what may have been lost with it is sent again."""
+        now = self.loop.time()
+        self._do(self._caller.relinked(now) if up else self._caller.unlinked(now))
 
     def close(self, error: BaseException) -> None:
         """End every call with an error."""

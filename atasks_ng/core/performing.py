@@ -119,7 +119,7 @@ class Performing:
 
 
 def _plain(args: tuple[Any, ...]) -> list[Any]:
-    """Return arguments of an error, which a codec of a user may have made, as an envelope takes them."""
+    """Return the arguments of an error, perhaps of a user's codec, as an envelope takes them."""
     return [arg if type(arg) in (str, int) else payloads.shown(arg) for arg in args]
 
 

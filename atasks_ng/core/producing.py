@@ -107,6 +107,8 @@ class Producing:
         baggage = None
         if context.is_needed():
             baggage = await context.pack(self._codec, self._brought)
+            self._brought.clear()
+            self._brought.update(context.snapshot())
         item = self._producer.yielded(payload, baggage)
         self._context = copy_context()
         self._call.delivery.say(envelopes.encode(item), self._context)

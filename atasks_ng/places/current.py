@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable
-from contextvars import ContextVar
-from typing import Protocol
+from collections.abc import Awaitable, Mapping
+from contextvars import ContextVar, Token
+from typing import Any, Protocol
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,8 +55,11 @@ slot: ContextVar[Slot | None] = ContextVar("atasks_ng_slot", default=None)
 #: When the nearest ``atasks_ng.timeout`` around the running code ends, in the loop's time.
 deadline: ContextVar[float | None] = ContextVar("atasks_ng_deadline", default=None)
 
+#: How to unset what an async generator has set in the context of its consumer.
+tokens: ContextVar[Mapping[ContextVar[Any], Token[Any]]] = ContextVar("atasks_ng_tokens")
+
 #: Variables of the library itself; they describe one call and never travel.
-OWN = (running, slot, deadline)
+OWN = (running, slot, deadline, tokens)
 
 
 def current_call() -> Call | None:

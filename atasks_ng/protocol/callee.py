@@ -113,8 +113,10 @@ class Callee:
         if call.id in self._cancelled:
             message = self._cancelled.pop(call.id)
             return [Answer(call, Cancelled(call.id, message))]
-        self.calls[call.id] = call
         ttl_ms = call.request.ttl_ms
+        if ttl_ms is not None and ttl_ms <= 0:
+            return [Answer(call, None)]
+        self.calls[call.id] = call
         if ttl_ms is not None:
             call.deadline = now + ttl_ms / 1000
             self._timers.add(call.deadline, DEADLINE, call)
@@ -156,6 +158,10 @@ class Callee:
             return [Say(call, Notice(call.id, ALIVE, self.worker))]
         answer = self._answers.get(who.id)
         return [] if answer is None else [SayTo(who.origin, who.id, answer)]
+
+    def has(self, id: str) -> bool:
+        """Return True if the call is in the table, or ended here a moment ago."""
+        return id in self.calls or id in self._answers
 
     def gone(self, id: str, now: float) -> list[Action]:
         """The caller of a call is gone for good."""

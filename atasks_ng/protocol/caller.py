@@ -19,7 +19,18 @@ from .actions import (
     Warn,
 )
 from .calls import CallerTimes, OutgoingCall
-from .envelopes import ALIVE, HANDED_BACK, WHY_LAST, WHY_LOST, Ask, Envelope, Item, Notice, Pull, Tell
+from .envelopes import (
+    ALIVE,
+    HANDED_BACK,
+    WHY_LAST,
+    WHY_LOST,
+    Ask,
+    Envelope,
+    Item,
+    Notice,
+    Pull,
+    Tell,
+)
 from .streams import AGAIN
 from .tables import (
     ABANDON,

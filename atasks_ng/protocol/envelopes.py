@@ -223,8 +223,8 @@ class Ask(NamedTuple):
         id: Identity of the call.
         origin: Address of the worker that asks.
         worker: Its name.
-        why: ``"lost"``: a worker is gone that had it; ``"twice"``: it was sent twice; ``"last"``: it
-            is about to begin its last attempt.
+        why: ``"lost"``: a worker is gone that had it; ``"twice"``: it was sent twice; ``"last"``:
+            it is about to begin its last attempt.
     """
 
     id: str

@@ -179,10 +179,15 @@ def rebuild(record: dict[str, Any], thrown: BaseException | None = None) -> Base
         if number == own:
             continue
         exc = made[number]
-        exc.__cause__ = made.get(each["cause"])
-        exc.__context__ = made.get(each["context"])
-        exc.__suppress_context__ = bool(each["suppress"])
+        assign(exc, "__cause__", made.get(each["cause"]))
+        assign(exc, "__context__", made.get(each["context"]))
+        assign(exc, "__suppress_context__", bool(each["suppress"]))
     return made[0]
+
+
+def assign(exc: BaseException, name: str, value: Any) -> None:
+    """Set an attribute of an exception; its class's own ``__setattr__`` has no say in it."""
+    BaseException.__setattr__(exc, name, value)
 
 
 def chained(exc: BaseException, handled: BaseException | None) -> BaseException | None:
@@ -199,7 +204,7 @@ def chained(exc: BaseException, handled: BaseException | None) -> BaseException 
             return exc.__context__
         seen.add(id(last))
     if last is not handled:
-        last.__context__ = handled
+        assign(last, "__context__", handled)
     return exc.__context__
 
 
@@ -240,11 +245,11 @@ def _rebuild_one(record: dict[str, Any], made: dict[int, BaseException]) -> Base
         if value is None and getattr(exc, name, _MISSING) is None:
             continue
         try:
-            setattr(exc, name, value)
+            assign(exc, name, value)
         except Exception:
             continue  # a read-only field; its value came with the arguments
-    for note in record["notes"]:
-        exc.add_note(note)
+    if record["notes"]:
+        assign(exc, "__notes__", list(record["notes"]))
     tb = _traceback(record["frames"])
     return exc.with_traceback(tb)
 
@@ -278,7 +283,7 @@ def _without_init(cls: type[BaseException], args: tuple[Any, ...]) -> BaseExcept
         builtin.__init__(exc, *args)  # type: ignore[misc]  # of its own class, not of ours
     except Exception:
         exc = BaseException.__new__(cls)
-    exc.args = args
+    assign(exc, "args", args)
     return exc
 
 
@@ -315,7 +320,7 @@ def _search(root: type[BaseException], module: str, name: str) -> type[BaseExcep
 # -- tracebacks --------------------------------------------------------------------------------
 
 
-class _Step(Exception):
+class _Step(Exception):  # noqa: N818  # no error, a way to a frame
     """Raised to get at a frame."""
 
 

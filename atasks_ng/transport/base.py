@@ -15,8 +15,8 @@ What a transport guarantees:
 Two ways to write one:
 
 * Short: define the three methods that raise ``NotImplementedError`` here, ``connect``,
-  ``disconnect`` and ``send_request``, and await ``self.callback(name, content)`` on the side that performs.
-  That carries calls, errors and cancellation.
+  ``disconnect`` and ``send_request``, and await ``self.callback(name, content)`` on the side
+  that performs. That carries calls, errors and cancellation.
 * Whole: override ``post``, ``consume`` and ``stop_consuming`` too, as those in ``backends`` do.
 """
 
@@ -30,13 +30,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..places.namespaces import namespaces
 from ..protocol.envelopes import Cancel, Cancelled, decode, encode
-from ..words.errors import NotConnectedError
+from ..words.errors import BadMessageError, ConnectionLostError, DeadlineError, NotConnectedError
 
 if TYPE_CHECKING:
     from .backends.loopback import LoopbackTransport as LoopbackTransport
 
+# What the predecessor of this library called this error.
+RequestTimeoutError = DeadlineError
+
 #: Kinds of route: a queue of root or of nested calls, every worker of a queue, one process.
 ROOT, NESTED, WORKERS, PROCESS = "root", "nested", "workers", "process"
+
+#: Stands for every queue of a namespace, where a transport can do that.
+ANY_QUEUE = "*"
 
 Callback = Callable[[str, bytes], Awaitable[bytes]]
 
@@ -204,18 +210,24 @@ class Transport:
         Raises:
             NotConnectedError: The transport is not connected.
         """
+        exchange = self._exchanges.get(message.id)
         if message.kind in (ROOT, NESTED):
-            self._exchanges[message.id] = asyncio.ensure_future(self._exchange(message))
-        elif message.kind == WORKERS and (exchange := self._exchanges.get(message.id)):
+            # One that is under way is not sent again: it ends with an answer or an error.
+            if exchange is None:
+                exchange = asyncio.create_task(self._exchange(message))
+                exchange.add_done_callback(lambda done: self._exchanged(message, done))
+                self._exchanges[message.id] = exchange
+        elif message.kind == WORKERS and exchange is not None:
             # Whatever goes to all workers about a call cancels it.
-            exchange.cancel()
+            text = getattr(decode(message.body), "message", None)
+            exchange.cancel(*([] if text is None else [text]))
 
     async def consume(self, queue: str, window: int) -> None:
         """
         Take requests from a queue, with at most ``window`` of them unsettled.
 
         Calling it again changes the window. One queue is two: that of root calls, bounded by
-        the window, and that of nested calls.
+        the window, and that of nested calls. ``ANY_QUEUE`` takes what nobody else serves.
         """
         if self.callback is None:
             await self.register_callback(self._perform)
@@ -235,14 +247,17 @@ class Transport:
         assert self.receiver is not None
         try:
             answer = await self.send_request(message.task, message.body)
+            if decode(answer).id != message.id:
+                raise BadMessageError("an answer to another request")
             self.receiver.on_envelope(answer)
-        except asyncio.CancelledError:
-            # Nothing more will come: say so, or the caller would wait for a sign of life.
-            self.receiver.on_envelope(encode(Cancelled(message.id, None)))
         except Exception as exc:
             self.receiver.on_failed(message, exc)
-        finally:
-            self._exchanges.pop(message.id, None)
+
+    def _exchanged(self, message: Message, exchange: asyncio.Task[None]) -> None:
+        self._exchanges.pop(message.id, None)
+        if exchange.cancelled() and self.receiver is not None:
+            # Nothing more will come: say so, or the caller would wait for a sign of life.
+            self.receiver.on_envelope(encode(Cancelled(message.id, None)))
 
     async def _perform(self, name: str, content: bytes) -> bytes:
         if self.receiver is None:
@@ -299,10 +314,12 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "ConnectionLostError",
     "Delivery",
     "LoopbackTransport",
     "Message",
     "Receiver",
+    "RequestTimeoutError",
     "Transport",
     "get_transport",
 ]

@@ -81,11 +81,11 @@ def listen(listener: Listener) -> Callable[[], None]:
     Returns:
         A function that ends it.
     """
-    global listeners
+    global listeners  # noqa: PLW0603  # replaced whole, so that emit() needs no lock
     listeners = (*listeners, listener)
 
     def stop() -> None:
-        global listeners
+        global listeners  # noqa: PLW0603  # replaced whole, so that emit() needs no lock
         listeners = tuple(other for other in listeners if other is not listener)
 
     return stop

@@ -10,6 +10,7 @@ import ast
 import inspect
 import os
 import re
+import runpy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -105,31 +106,28 @@ def command_help(command: str) -> str:
     if command:
         (choices,) = (a.choices for a in parser._actions if isinstance(a.choices, dict))
         parser = choices[command]
-    return "::\n\n" + indent(parser.format_help()) + "\n"
+    return ".. code-block:: none\n\n" + indent(parser.format_help()) + "\n"
 
 
 def difference_table() -> str:
-    """Return the programs that cannot do the same as a task, and why, from the test's own table."""
-    found = differences(ROOT / "tests" / "differential" / "differences.py")
+    """Return the programs that cannot do the same as a task, and why, from the tests' own table."""
     parts = []
-    for title, programs in found:
-        rows = [(f"``{name}``", reason) for name, reason in programs.items()]
-        if rows:
-            parts += [f"{title}:\n", list_table(("Program", "Why"), rows, (2, 5))]
-    return "\n".join(parts) or "There is none beside those above."
+    for title, programs in differences(ROOT / "tests" / "differential" / "differences.py").items():
+        names: dict[str, list[str]] = {}
+        for name, reason in programs.items():
+            names.setdefault(reason, []).append(f"``{name}``")
+        rows = [(reason, ", ".join(found)) for reason, found in names.items()]
+        parts += [f"{title}:\n", list_table(("Why", "Programs"), rows, (1, 1))]
+    return "\n".join(parts)
 
 
-def differences(path: Path) -> list[tuple[str, dict[str, str]]]:
-    """Return the tables of reasons in a module, each with its title, without importing it."""
-    if not path.exists():
-        return []
-    found = []
-    for node in ast.parse(path.read_bytes()).body:
-        if isinstance(node, ast.AnnAssign | ast.Assign) and isinstance(node.value, ast.Dict):
-            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            title = ast.unparse(target).replace("_", " ").capitalize()
-            found.append((title, ast.literal_eval(node.value)))
-    return found
+def differences(path: Path) -> dict[str, dict[str, str]]:
+    """Return the tables of a module, reasons by program, each under a title made of its name."""
+    return {
+        name.replace("_", " ").capitalize(): value
+        for name, value in runpy.run_path(str(path)).items()
+        if name.isupper() and not name.startswith("_") and value
+    }
 
 
 DRAWN: dict[str, Callable[[], str]] = {

@@ -183,9 +183,6 @@ async def test_exception_without_arguments_arrives(coded_world: World) -> None:
 
 
 async def test_argument_that_cannot_be_encoded_raises_at_the_call(coded_world: World) -> None:
-    if coded_world.place.codec == "cloudpickle":
-        pytest.skip("cloudpickle takes locks apart differently")
-
     exc = await caught(tasks.echo(tasks.Unfit()))
 
     assert isinstance(exc, errors.EncodeError)

@@ -42,6 +42,10 @@ EVERYWHERE = {
         "between the frames of two calls stands the line that names the worker, so that repeated "
         "frames are not counted but shown"
     ),
+    "signature_without_following_wrapped": (
+        "inspect.getfullargspec looks at the code that stands in for the function; "
+        "inspect.signature is exact"
+    ),
     "interleaving_of_calls_that_do_not_suspend": (
         "a call lets other tasks run while it is under way, even if its body never suspends"
     ),
@@ -63,8 +67,14 @@ SOMETIMES = {
     "cancel_in_the_step_after_the_start": (
         "a call that is cancelled before a worker has begun it never begins"
     ),
+    "timeout_already_over": "a call that is cancelled before a worker has begun it never begins",
     "left_open_at_the_end": (
         "a generator that is still open when its connection is closed ends on its worker, "
         "and nobody waits for it"
     ),
+}
+
+#: Program → what is wrong; to be mended.
+DEFECTS = {
+    "class_method": "the class cannot be encoded",
 }

@@ -668,3 +668,201 @@ def cancel_in_the_step_after_the_start(task, log):
         return await outcome_of(running)
 
     return main
+
+
+@program
+def cancel_counts_within_the_callee(task, log):
+    @task
+    async def f():
+        me = asyncio.current_task()
+        counts = [me.cancelling()]
+        log("began")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            counts.append(me.cancelling())
+            counts.append(me.uncancel())
+        return counts
+
+    async def main():
+        running = asyncio.create_task(f())
+        await log.until("began")
+        running.cancel()
+        return await running, running.cancelling()
+
+    return main
+
+
+@program
+def cancel_twice_at_once_and_taken_back_once(task, log):
+    @task
+    async def f():
+        me = asyncio.current_task()
+        log("began")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return me.uncancel()
+
+    async def main():
+        running = asyncio.create_task(f())
+        await log.until("began")
+        running.cancel()
+        running.cancel()
+        return await outcome_of(running), running.cancelling()
+
+    return main
+
+
+@program
+def cancel_of_a_callee_within_its_own_timeout(task, log):
+    @task
+    async def f():
+        try:
+            async with asyncio.timeout(10):
+                log("began")
+                await asyncio.Event().wait()
+        except TimeoutError:
+            log("never")
+
+    async def main():
+        running = asyncio.create_task(f())
+        await log.until("began")
+        running.cancel("from outside")
+        return await outcome_of(running)
+
+    return main
+
+
+@program
+def cancel_of_a_callee_within_a_group_that_fails(task, log):
+    @task
+    async def f():
+        async def fails():
+            await asyncio.sleep(0)
+            raise ValueError("child")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+            await asyncio.Event().wait()
+
+    async def main():
+        return await outcome_of(asyncio.create_task(f()))
+
+    return main
+
+
+@program
+def cancel_of_a_call_whose_error_comes_first(task, log):
+    @task
+    async def f():
+        log("began")
+        raise ValueError("first")
+
+    async def main():
+        running = asyncio.create_task(f())
+        await asyncio.wait([running])
+        return running.cancel(), await outcome_of(running)
+
+    return main
+
+
+@program
+def cancel_of_many(task, log):
+    @task
+    async def f(i):
+        log("began")
+        await asyncio.Event().wait()
+
+    async def main():
+        tasks = [asyncio.create_task(f(i)) for i in range(20)]
+        await log.until("began", count=20)
+        for i, each in enumerate(tasks):
+            each.cancel(f"number {i}")
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        return [end.args for end in ends], [each.cancelled() for each in tasks]
+
+    return main
+
+
+@program
+def cancel_with_clean_up_that_fails_and_is_handled(task, log):
+    @task
+    async def flush():
+        raise OSError("disk full")
+
+    @task
+    async def f():
+        log("began")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            try:
+                await flush()
+            except OSError as exc:
+                log("could not flush:", exc)
+
+    async def main():
+        running = asyncio.create_task(f())
+        await log.until("began")
+        running.cancel()
+        return await outcome_of(running)
+
+    return main
+
+
+@program
+def cancel_during_the_clean_up_call(task, log):
+    @task
+    async def flush():
+        log("flushing")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log("flush stopped")
+
+    @task
+    async def f():
+        log("began")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await flush()
+
+    async def main():
+        running = asyncio.create_task(f())
+        await log.until("began")
+        running.cancel("first")
+        await log.until("flushing")
+        running.cancel("second")
+        return await outcome_of(running)
+
+    return main
+
+
+@program
+def interrupted_main_cleans_up(task, log):
+    @task
+    async def f():
+        log("began")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log("ended")
+
+    async def body():
+        child = asyncio.create_task(f())
+        try:
+            await log.until("began")
+            raise KeyboardInterrupt
+        finally:
+            child.cancel()
+            await asyncio.wait([child])
+
+    async def main():
+        try:
+            await body()
+        except KeyboardInterrupt as exc:
+            return type(exc)
+
+    return main

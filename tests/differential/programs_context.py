@@ -384,3 +384,105 @@ def decimal_context(task, log):
             return await third()
 
     return main
+
+
+@program
+def set_and_reset_by_a_generator(task, log):
+    @task
+    async def f():
+        token = trail.set(("in the generator",))
+        yield 1
+        trail.reset(token)
+        yield 2
+
+    async def main():
+        found = []
+        async for x in f():
+            found.append((x, trail.get("unset")))
+        return found, trail.get("unset")
+
+    return main
+
+
+@program
+def set_and_reset_by_a_generator_that_is_closed(task, log):
+    @task
+    async def f():
+        token = trail.set(("in the generator",))
+        try:
+            yield 1
+        finally:
+            trail.reset(token)
+
+    async def main():
+        generator = f()
+        await anext(generator)
+        before = trail.get("unset")
+        await generator.aclose()
+        return before, trail.get("unset")
+
+    return main
+
+
+@program
+def set_over_a_value_and_reset_by_a_generator(task, log):
+    @task
+    async def f():
+        token = user.set("in the generator")
+        yield 1
+        user.reset(token)
+        yield 2
+
+    async def main():
+        user.set("main")
+        return [(x, user.get()) async for x in f()], user.get()
+
+    return main
+
+
+@program
+def set_by_the_consumer_between_items(task, log):
+    @task
+    async def f():
+        got = yield user.get()
+        yield user.get(), got
+        try:
+            yield user.get()
+        except ValueError:
+            yield user.get()
+
+    async def main():
+        generator = f()
+        found = []
+        user.set("first")
+        found.append(await anext(generator))
+        user.set("second")
+        found.append(await generator.asend("sent"))
+        user.set("third")
+        found.append(await anext(generator))
+        user.set("fourth")
+        found.append(await generator.athrow(ValueError("x")))
+        await generator.aclose()
+        return found
+
+    return main
+
+
+@program
+def unset_by_the_consumer_between_items(task, log):
+    @task
+    async def f():
+        while True:
+            yield trail.get("unset")
+
+    async def main():
+        generator = f()
+        found = [await anext(generator)]
+        token = trail.set(("for a while",))
+        found.append(await anext(generator))
+        trail.reset(token)
+        found.append(await anext(generator))
+        await generator.aclose()
+        return found
+
+    return main

@@ -7,6 +7,7 @@ import binascii
 import builtins
 import concurrent.futures
 import configparser
+import dataclasses
 import decimal
 import enum
 import json
@@ -19,7 +20,9 @@ import struct
 import subprocess
 import sys
 import traceback
+import typing
 import urllib.error
+import warnings
 import zlib
 
 from .table import program
@@ -1244,5 +1247,336 @@ def exception_as_a_value(task, log):
 
     async def main():
         return await f(KeyError("given"))
+
+    return main
+
+
+@program
+def frozen_dataclass_as_exception(task, log):
+    @dataclasses.dataclass(frozen=True)
+    class FrozenError(Exception):
+        code: int
+        text: str = "none"
+
+    @task
+    async def fails():
+        try:
+            raise KeyError("first")
+        except KeyError as exc:
+            raise FrozenError(3) from exc
+
+    async def main():
+        exc = await caught(fails())
+        return type(exc), exc.code, exc.text, exc.args, exc.__cause__.args
+
+    return main
+
+
+@program
+def exception_that_refuses_attributes(task, log):
+    class StrictError(Exception):
+        def __init__(self, code):
+            super().__init__(code)
+            object.__setattr__(self, "code", code)
+
+        def __setattr__(self, name, value):
+            log("set", name)
+            raise AttributeError(name)
+
+    @task
+    async def fails():
+        raise StrictError(3)
+
+    async def main():
+        exc = await caught(fails())
+        return type(exc).__name__, exc.code, exc.args
+
+    return main
+
+
+@program
+def exception_whose_text_fails(task, log):
+    class TextlessError(Exception):
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    @task
+    async def fails():
+        raise TextlessError("a", 1)
+
+    async def main():
+        exc = await caught(fails())
+        return type(exc).__name__, exc.args
+
+    return main
+
+
+@program
+def exception_class_that_needs_arguments(task, log):
+    @task
+    async def fails():
+        raise CodeError
+
+    async def main():
+        return await caught(fails())
+
+    return main
+
+
+@program
+def exception_with_a_property(task, log):
+    class StatusError(Exception):
+        @property
+        def status(self):
+            return self.args[0] // 100
+
+        @property
+        def label(self):
+            return self._label
+
+        @label.setter
+        def label(self, value):
+            log("label set")
+            self._label = value.upper()
+
+    @task
+    async def fails():
+        exc = StatusError(404)
+        exc.label = "lost"
+        raise exc
+
+    async def main():
+        exc = await caught(fails())
+        return exc, exc.status, exc.label
+
+    return main
+
+
+@program
+def exception_of_a_generic_class(task, log):
+    kind = typing.TypeVar("kind")
+
+    class Failed(Exception, typing.Generic[kind]):  # noqa: N818
+        pass
+
+    @task
+    async def fails():
+        raise Failed[int]("x")
+
+    async def main():
+        return await caught(fails())
+
+    return main
+
+
+@program
+def exception_and_a_return_in_finally(task, log):
+    @task
+    async def f():
+        try:
+            raise ValueError("lost")
+        finally:
+            return "returned"  # noqa: B012
+
+    async def main():
+        return await f()
+
+    return main
+
+
+@program
+def exception_raised_by_an_awaited_future(task, log):
+    @task
+    async def f():
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(ValueError("of the future"))
+        await future
+
+    async def main():
+        return await caught(f())
+
+    return main
+
+
+@program
+def exception_of_a_child_of_the_callee(task, log):
+    @task
+    async def f():
+        async def child():
+            raise ValueError("of the child")
+
+        await asyncio.create_task(child())
+
+    async def main():
+        return await caught(f())
+
+    return main
+
+
+@program
+def one_exception_object_raised_by_two_calls(task, log):
+    @task
+    async def fails(x):
+        raise ValueError(x)
+
+    async def main():
+        first = await caught(fails(1))
+        try:
+            raise first
+        except ValueError as exc:
+            return exc is first, exc
+
+    return main
+
+
+@program
+def caught_and_raised_from_a_second_call(task, log):
+    @task
+    async def fails(x):
+        raise ValueError(x)
+
+    async def local():
+        try:
+            await fails(1)
+        except ValueError:
+            await fails(2)
+
+    async def main():
+        return await caught(local())
+
+    return main
+
+
+@program
+def caught_and_raised_in_a_callee_from_a_second_call(task, log):
+    @task
+    async def fails(x):
+        raise ValueError(x)
+
+    @task
+    async def twice():
+        try:
+            await fails(1)
+        except ValueError as exc:
+            try:
+                await fails(2)
+            except ValueError as other:
+                raise other from exc
+
+    async def main():
+        return await caught(twice())
+
+    return main
+
+
+@program
+def statement_of_several_lines(task, log):
+    @task
+    async def fails(*args):
+        raise ValueError(
+            "first",
+            args,
+        )
+
+    async def main():
+        return await caught(
+            fails(
+                1,
+                2,
+            )
+        )
+
+    return main
+
+
+@program
+def error_in_a_comprehension(task, log):
+    @task
+    async def fails(xs):
+        return [1 / x for x in xs]
+
+    async def main():
+        return await caught(fails([1, 0]))
+
+    return main
+
+
+@program
+def error_in_a_lambda_and_a_sorting(task, log):
+    @task
+    async def fails(xs):
+        return sorted(xs, key=lambda x: x["k"])
+
+    async def main():
+        return await caught(fails([{"k": 1}, {}]))
+
+    return main
+
+
+@program
+def error_from_compiled_text(task, log):
+    @task
+    async def fails():
+        exec(compile("def f():\n    return 1 / 0\nf()", "<made up>", "exec"), {})
+
+    async def main():
+        exc = await caught(fails())
+        names = [frame.name for frame in traceback.extract_tb(exc.__traceback__)]
+        return type(exc), names[-2:]
+
+    return main
+
+
+@program
+def long_text(task, log):
+    @task
+    async def fails():
+        raise ValueError("x" * 200_000)
+
+    async def main():
+        exc = await caught(fails())
+        return len(exc.args[0]), len(str(exc))
+
+    return main
+
+
+@program
+def many_notes(task, log):
+    @task
+    async def fails():
+        exc = ValueError("v")
+        for i in range(100):
+            exc.add_note(f"note {i}")
+        raise exc
+
+    async def main():
+        return (await caught(fails())).__notes__
+
+    return main
+
+
+@program
+def warning_given_by_a_task(task, log):
+    @task
+    async def f():
+        warnings.warn("careful", DeprecationWarning, stacklevel=1)
+        return 1
+
+    async def main():
+        return await f()
+
+    return main
+
+
+@program
+def warning_as_an_error(task, log):
+    @task
+    async def f():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.warn("strict", UserWarning, stacklevel=1)
+
+    async def main():
+        return await caught(f())
 
     return main

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
+import contextvars
 import dataclasses
+import enum
 import functools
 import gc
 import inspect
+import time
 import types
 import typing
 from collections.abc import Awaitable, Coroutine
@@ -1148,5 +1152,261 @@ def awaited_in_odd_places(task, log):
         else:
             found.append({await f("k"): await f("v")})
         return found
+
+    return main
+
+
+@program
+def class_method(task, log):
+    @register
+    @dataclasses.dataclass
+    class Point:
+        x: int
+
+        @classmethod
+        @task
+        async def above(cls, x):
+            return cls.__name__, cls(x).x
+
+        @task
+        @classmethod
+        async def below(cls, x):
+            return cls.__name__, cls(x).x
+
+    class Derived(Point):
+        pass
+
+    async def main():
+        return [
+            await Point.above(1),
+            await Point(0).above(2),
+            await Point.below(3),
+            await Point(0).below(4),
+            str(inspect.signature(Point.above)),
+        ]
+
+    return main
+
+
+@program
+def property_that_calls_a_task(task, log):
+    @register
+    @dataclasses.dataclass
+    class Point:
+        x: int
+
+        @property
+        @task
+        async def doubled(self):
+            return 2 * self.x
+
+    async def main():
+        return await Point(3).doubled
+
+    return main
+
+
+@program
+def abstract_method(task, log):
+    class Base(abc.ABC):
+        @task
+        @abc.abstractmethod
+        async def run(self):
+            """Run."""
+
+    async def main():
+        try:
+            Base()
+        except TypeError as exc:
+            return str(exc)
+
+    return main
+
+
+class Planet(enum.Enum):
+    """An enumeration whose methods are made tasks below."""
+
+    MARS = 4
+    VENUS = 2
+
+
+@program
+def method_of_an_enumeration(task, log):
+    @task(name="method_of_an_enumeration")
+    async def moons(self):
+        return self.name, self is Planet.MARS
+
+    async def main():
+        return await moons(Planet.MARS), await moons(Planet.VENUS)
+
+    return main
+
+
+@program
+def partial_method(task, log):
+    @register
+    @dataclasses.dataclass
+    class Cell:
+        name: str
+
+        @task
+        async def set(self, state, *, log_it=False):
+            return self.name, state, log_it
+
+        alive = functools.partialmethod(set, True, log_it=True)
+
+    async def main():
+        return await Cell("a").alive()
+
+    return main
+
+
+@program
+def cached_result_is_awaited_twice(task, log):
+    @functools.cache
+    @task
+    async def f(x):
+        return x
+
+    async def main():
+        first = await f(1)
+        try:
+            return first, await f(1)
+        except RuntimeError as exc:
+            return first, str(exc)
+
+    return main
+
+
+@program
+def single_dispatch(task, log):
+    @functools.singledispatch
+    @task
+    async def kind(x):
+        return "object"
+
+    @kind.register
+    @task
+    async def _(x: int):
+        return "int"
+
+    async def main():
+        return await kind("a"), await kind(1)
+
+    return main
+
+
+@program
+def thread_is_not_stopped_by_a_cancel(task, log):
+    @task
+    def f():
+        log("began")
+        while "go" not in log.lines():
+            time.sleep(0.001)
+        log("thread ended")
+
+    async def main():
+        running = asyncio.create_task(f())
+        await log.until("began")
+        running.cancel("leave it")
+        try:
+            await running
+        except asyncio.CancelledError as exc:
+            caught = exc.args
+        log("go")
+        await log.until("thread ended")
+        return caught
+
+    return main
+
+
+@program
+def thread_that_raises_stop_iteration(task, log):
+    @task
+    def f():
+        raise ValueError(next(iter([1])))
+
+    async def main():
+        try:
+            await f()
+        except ValueError as exc:
+            return exc.args
+
+    return main
+
+
+@program
+def context_set_in_a_thread(task, log):
+    variable = contextvars.ContextVar("differential_thread", default="unset")
+
+    @task
+    def f():
+        variable.set("inside")
+        return variable.get()
+
+    async def main():
+        return await f()
+
+    return main
+
+
+@program
+def current_task_within_a_task(task, log):
+    @task
+    async def f():
+        me = asyncio.current_task()
+        return me is not None, me.cancelling(), asyncio.get_running_loop().is_running()
+
+    async def main():
+        return await f()
+
+    return main
+
+
+@program
+def subclass_that_calls_super(task, log):
+    class Base:
+        @staticmethod
+        @task
+        async def greet(name):
+            return f"hello {name}"
+
+    class Polite(Base):
+        @staticmethod
+        @task
+        async def greet(name):
+            return f"{await Base.greet(name)}, how are you"
+
+    async def main():
+        return await Polite.greet("a"), await Polite().greet("b")
+
+    return main
+
+
+@program
+def closure_over_constants(task, log):
+    prefix, table = "p", {"a": 1}
+
+    @task
+    async def f(key):
+        return prefix + key, table.get(key)
+
+    async def main():
+        return await f("a"), await f("b")
+
+    return main
+
+
+@program
+def signature_without_following_wrapped(task, log):
+    @task
+    async def f(a, /, b: int = 1, *, c="c"):
+        pass
+
+    async def main():
+        specification = inspect.getfullargspec(f)
+        bound = inspect.signature(f).bind(1, c=2)
+        bound.apply_defaults()
+        return specification, bound.arguments
 
     return main

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 
 from .table import program
@@ -933,5 +934,545 @@ def does_not_run_ahead(task, log):
         async for x in f():
             await asyncio.sleep(0.005)
             log("used", x)
+
+    return main
+
+
+@program
+def note_added_to_what_was_thrown(task, log):
+    @task
+    async def f():
+        try:
+            yield 1
+        except ValueError as exc:
+            exc.add_note("seen by the generator")
+            raise
+
+    async def main():
+        generator = f()
+        await anext(generator)
+        thrown = ValueError("thrown")
+        thrown.add_note("before")
+        try:
+            await generator.athrow(thrown)
+        except ValueError as exc:
+            return exc is thrown, exc
+
+    return main
+
+
+@program
+def cause_is_what_was_thrown(task, log):
+    @task
+    async def f():
+        try:
+            yield 1
+        except ValueError as exc:
+            raise KeyError("instead") from exc
+
+    async def main():
+        generator = f()
+        await anext(generator)
+        thrown = ValueError("thrown")
+        try:
+            await generator.athrow(thrown)
+        except KeyError as exc:
+            return exc.__cause__ is thrown, exc.__context__ is thrown, exc
+
+    return main
+
+
+@program
+def thrown_twice(task, log):
+    @task
+    async def f():
+        for _ in range(2):
+            try:
+                yield "waiting"
+            except ValueError as exc:
+                log("caught", exc)
+        yield "done"
+
+    async def main():
+        generator = f()
+        await anext(generator)
+        exc = ValueError("again")
+        found = [await generator.athrow(exc), await generator.athrow(exc)]
+        await generator.aclose()
+        return found
+
+    return main
+
+
+@program
+def thrown_and_raised_later(task, log):
+    @task
+    async def f():
+        try:
+            yield 1
+        except ValueError as exc:
+            kept = exc
+        yield 2
+        raise kept
+
+    async def main():
+        generator = f()
+        await anext(generator)
+        await generator.athrow(ValueError("kept"))
+        try:
+            await anext(generator)
+        except ValueError as exc:
+            return exc.args
+
+    return main
+
+
+@program
+def thrown_class_of_the_program(task, log):
+    class OwnError(Exception):
+        def __init__(self, code):
+            super().__init__("own")
+            self.code = code
+
+    @task
+    async def f():
+        try:
+            yield 1
+        except OwnError as exc:
+            yield exc.code
+
+    async def main():
+        generator = f()
+        await anext(generator)
+        found = await generator.athrow(OwnError(7))
+        await generator.aclose()
+        return found
+
+    return main
+
+
+@program
+def raised_with_the_context_of_the_consumer(task, log):
+    @task
+    async def f():
+        yield 1
+        raise ValueError("of the generator")
+
+    async def consume():
+        generator = f()
+        await anext(generator)
+        try:
+            raise KeyError("of the consumer")
+        except KeyError:
+            await anext(generator)
+
+    async def main():
+        try:
+            await consume()
+        except ValueError as exc:
+            return exc
+
+    return main
+
+
+@program
+def generator_that_cancels_itself(task, log):
+    @task
+    async def f():
+        yield 1
+        raise asyncio.CancelledError("my own")
+
+    async def main():
+        found = []
+        try:
+            async for x in f():
+                found.append(x)
+        except asyncio.CancelledError as exc:
+            return found, exc, asyncio.current_task().cancelling()
+
+    return main
+
+
+@program
+def generator_that_exits(task, log):
+    @task
+    async def f(kind):
+        yield 1
+        if kind == "exit":
+            raise SystemExit(3)
+        raise KeyboardInterrupt("k")
+
+    async def main():
+        found = []
+        for kind in ("exit", "interrupt"):
+            try:
+                async for x in f(kind):
+                    found.append(x)
+            except BaseException as exc:
+                found.append(exc)
+        return found
+
+    return main
+
+
+@program
+def tree_walked_by_generators(task, log):
+    tree = {"a": ["b", "c"], "b": ["d"], "c": [], "d": []}
+
+    @task
+    async def walk(node):
+        yield node
+        for child in tree[node]:
+            async for each in walk(child):
+                yield each
+
+    async def main():
+        return [node async for node in walk("a")]
+
+    return main
+
+
+@program
+def variable_reset_within_a_context_manager(task, log):
+    variable = contextvars.ContextVar("differential_scoped", default="outer")
+
+    @contextlib.asynccontextmanager
+    @task
+    async def scoped():
+        token = variable.set("inner")
+        try:
+            yield variable.get()
+        finally:
+            variable.reset(token)
+            log("reset to", variable.get())
+
+    async def main():
+        async with scoped() as value:
+            pass
+        return value, variable.get()
+
+    return main
+
+
+@program
+def cancel_within_a_context_manager(task, log):
+    @contextlib.asynccontextmanager
+    @task
+    async def session():
+        try:
+            yield
+        except asyncio.CancelledError as exc:
+            log("cancelled", exc.args)
+            raise
+        finally:
+            log("closed")
+
+    async def body():
+        async with session():
+            log("inside")
+            await asyncio.Event().wait()
+
+    async def main():
+        running = asyncio.create_task(body())
+        await log.until("inside")
+        running.cancel("stop")
+        try:
+            await running
+        except asyncio.CancelledError as exc:
+            return exc
+
+    return main
+
+
+@program
+def base_exceptions_within_a_context_manager(task, log):
+    @contextlib.asynccontextmanager
+    @task
+    async def session(name):
+        try:
+            yield
+        finally:
+            log("closed", name)
+
+    async def body(exc):
+        async with session(type(exc).__name__):
+            raise exc
+
+    async def main():
+        found = []
+        for exc in (KeyboardInterrupt("k"), SystemExit(2), GeneratorExit("g"), StopIteration(1)):
+            try:
+                await body(exc)
+            except BaseException as caught:
+                found.append((caught is exc, caught.args))
+        return found
+
+    return main
+
+
+@program
+def group_within_a_context_manager(task, log):
+    @contextlib.asynccontextmanager
+    @task
+    async def session():
+        try:
+            yield
+        except* ValueError as group:
+            log("handled", len(group.exceptions))
+
+    async def main():
+        try:
+            async with session():
+                raise ExceptionGroup("g", [ValueError(1), KeyError(2)])
+        except ExceptionGroup as group:
+            return [type(each) for each in group.exceptions]
+
+    return main
+
+
+@program
+def context_manager_used_as_a_decorator(task, log):
+    @contextlib.asynccontextmanager
+    @task
+    async def noted(name):
+        log("before", name)
+        yield
+        log("after", name)
+
+    @noted("a")
+    async def f():
+        log("f")
+        return 1
+
+    async def main():
+        return await f(), await f()
+
+    return main
+
+
+@program
+def context_manager_that_does_not_stop(task, log):
+    @contextlib.asynccontextmanager
+    @task
+    async def wrong():
+        yield 1
+        yield 2
+
+    async def main():
+        try:
+            async with wrong():
+                pass
+        except RuntimeError as exc:
+            return str(exc)
+
+    return main
+
+
+@program
+def context_manager_that_does_not_yield(task, log):
+    @contextlib.asynccontextmanager
+    @task
+    async def wrong():
+        return
+        yield
+
+    async def main():
+        try:
+            async with wrong():
+                pass
+        except RuntimeError as exc:
+            return str(exc)
+
+    return main
+
+
+@program
+def items_gathered(task, log):
+    @task
+    async def numbers(start):
+        while True:
+            yield start
+            start += 1
+
+    async def main():
+        generators = [numbers(0), numbers(10)]
+        found = [await asyncio.gather(*map(anext, generators)) for _ in range(3)]
+        for generator in generators:
+            await generator.aclose()
+        return found
+
+    return main
+
+
+@program
+def cancel_before_the_first_item(task, log):
+    @task
+    async def f():
+        log("works")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log("finally")
+        yield 1
+
+    async def main():
+        generator = f()
+        running = asyncio.create_task(anext(generator))
+        await log.until("works")
+        running.cancel("early")
+        try:
+            await running
+        except asyncio.CancelledError as exc:
+            return exc, await anext(generator, "over")
+
+    return main
+
+
+@program
+def generator_shared_by_two_consumers(task, log):
+    @task
+    async def f():
+        for i in range(4):
+            yield i
+
+    async def main():
+        generator, found = f(), []
+
+        async def take(name):
+            found.append((name, await anext(generator)))
+
+        for name in "abab":
+            await asyncio.create_task(take(name))
+        return found, await anext(generator, "over")
+
+    return main
+
+
+@program
+def generator_started_in_one_task_and_closed_in_another(task, log):
+    @task
+    async def f():
+        try:
+            yield 1
+            yield 2
+        finally:
+            log("finally")
+
+    async def main():
+        generator = f()
+
+        async def first():
+            return await anext(generator)
+
+        async def second():
+            await generator.aclose()
+
+        found = await asyncio.create_task(first())
+        await asyncio.create_task(second())
+        return found
+
+    return main
+
+
+@program
+def statistics_by_asend(task, log):
+    @task
+    async def running_mean():
+        values = []
+        while True:
+            x = yield sum(values) / len(values) if values else None
+            if x is None:
+                return
+            values.append(x)
+
+    async def main():
+        mean = running_mean()
+        await anext(mean)
+        found = [await mean.asend(x) for x in (1, 2, 6)]
+        try:
+            await mean.asend(None)
+        except StopAsyncIteration:
+            return found
+
+    return main
+
+
+@program
+def lock_held_across_yields(task, log):
+    @task
+    async def f():
+        lock = asyncio.Lock()
+        async with lock:
+            yield lock.locked()
+        yield lock.locked()
+
+    async def main():
+        return [x async for x in f()]
+
+    return main
+
+
+@program
+def error_between_two_yields_is_handled_there(task, log):
+    @task
+    async def fails():
+        raise ValueError("inner")
+
+    @task
+    async def f():
+        for i in range(2):
+            try:
+                await fails()
+            except ValueError as exc:
+                yield i, str(exc)
+
+    async def main():
+        return [x async for x in f()]
+
+    return main
+
+
+@program
+def consumer_that_is_a_task(task, log):
+    @task
+    async def source(n):
+        try:
+            for i in range(n):
+                yield i
+        finally:
+            log("source closed")
+
+    @task
+    async def first_above(n, limit):
+        async with contextlib.aclosing(source(n)) as numbers:
+            async for x in numbers:
+                if x > limit:
+                    return x
+
+    async def main():
+        return await first_above(10, 3)
+
+    return main
+
+
+@program
+def traceback_of_a_generator(task, log):
+    async def below():
+        raise ValueError("below")
+
+    @task
+    async def f():
+        yield 1
+        await below()
+
+    async def consume():
+        async for _ in f():
+            pass
+
+    async def main():
+        try:
+            await consume()
+        except ValueError as exc:
+            return exc
 
     return main

@@ -224,6 +224,7 @@ def test_without_any_broker_it_says_how_to_install_one(monkeypatch: pytest.Monke
         pass
 
 
+@pytest.mark.amqp
 @pytest.mark.skipif(find_server() is None, reason="needs rabbitmq-server")
 def test_without_a_running_broker_it_starts_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -135,5 +135,9 @@ def test_simulation_catches_a_worker_or_caller_that(defect: str) -> None:
 
     # A machine that is broken enough stumbles over its own tables.
     with pytest.raises((AssertionError, KeyError)):
-        for seed in range(SEEDS):
-            simulate(seed, weather, world_class)
+        _simulate_all(weather, world_class)
+
+
+def _simulate_all(weather: Weather, world_class: type[World]) -> None:
+    for seed in range(SEEDS):
+        simulate(seed, weather, world_class)

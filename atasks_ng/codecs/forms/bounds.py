@@ -28,14 +28,14 @@ _BEGINNINGS = bytes((*range(0x80, 0xA0), *range(0xDC, 0xE0)))
 _OTHER_BYTES = bytes(set(range(256)) - set(_BEGINNINGS))
 
 
-def is_too_deep(content: bytes, levels: int) -> bool:
-    """Tell whether a whole message has more levels of arrays and maps than so many."""
+def is_too_deep(content: bytes, start: int, levels: int) -> bool:
+    """Tell whether a whole message, from a byte on, has more levels of arrays and maps."""
     if len(content) <= levels:
         return False
     if len(content) <= _SMALL_BYTES and len(content.translate(None, _OTHER_BYTES)) <= levels:
         return False
     try:
-        skip(content, levels)
+        skip(memoryview(content)[start:], levels)
     except msgpack.StackError:
         return True
     return False

@@ -7,6 +7,7 @@ are looked for; the first gets its own form, and the second is refused.
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 from ...words.errors import EncodeError
@@ -19,6 +20,21 @@ _BUFFERED = (wire.ARRAY, wire.SCALAR)
 
 _BUFFERS = frozenset({bytearray, memoryview})
 _SEQUENCES = frozenset({list, tuple, set, frozenset})
+
+
+def is_free_of_buffers(value: Any) -> bool:
+    """
+    Tell whether a value certainly holds no ``bytearray`` and no ``memoryview``; takes no chances.
+
+    Args:
+        value: A value without instances of registered classes: others may do anything here.
+    """
+    # What is wanted is a walk over a value in C that tells bytearray from bytes. Pickling is one:
+    # up to protocol 4 it spells the name of the first, and it refuses memoryview.
+    try:
+        return b"bytearray" not in pickle.dumps(value, protocol=4)
+    except Exception:
+        return False
 
 
 def has_buffers(value: Any) -> bool:

@@ -12,10 +12,9 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from typing import ClassVar
 
 from ...words.errors import NotConnectedError
-from ..base import NESTED, PROCESS, ROOT, WORKERS, Delivery, Message, Transport
+from ..base import ANY_QUEUE, NESTED, PROCESS, ROOT, WORKERS, Delivery, Message, Transport
 
 
 class LoopbackTransport(Transport):
@@ -109,9 +108,6 @@ class _Queue:
 class _Hub:
     """What a broker is between machines."""
 
-    _hubs: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Hub]]]
-    _hubs = weakref.WeakKeyDictionary()
-
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         # A strong reference would keep the loop, the key of the table, alive for ever.
         self._loop = weakref.proxy(loop)
@@ -120,14 +116,14 @@ class _Hub:
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop, namespace: str) -> _Hub:
-        hubs = cls._hubs.setdefault(loop, {})
+        hubs = _hubs.setdefault(loop, {})
         return hubs.setdefault(namespace, cls(loop))
 
     def post(self, sender: LoopbackTransport, message: Message) -> None:
         if message.kind in (ROOT, NESTED):
             self._post_request(sender, message)
         elif message.kind == WORKERS:
-            for consumer in self._queue(message.target, nested=False).consumers:
+            for consumer in self._queue(self._served(message.target), nested=False).consumers:
                 self._tell(consumer.transport, message.body)
         elif message.kind == PROCESS:
             for transport in self.transports:
@@ -165,7 +161,8 @@ class _Hub:
 
     def _post_request(self, sender: LoopbackTransport, message: Message) -> None:
         nested = message.kind == NESTED
-        place = self._queue(message.target, nested=nested)
+        queue = self._served(message.target)
+        place = self._queue(queue, nested=nested)
         if not place.consumers:
             self._loop.call_soon(self._return, sender, message)
             return
@@ -173,7 +170,12 @@ class _Hub:
         if message.ttl_ms is not None:
             expires = self._loop.time() + message.ttl_ms / 1000
         place.messages.append((sender, message, expires, False))
-        self._deliver(message.target, nested)
+        self._deliver(queue, nested)
+
+    def _served(self, queue: str) -> str:
+        """Return the queue by which requests for a queue are taken: it, or that for any."""
+        place = self._queues.get((queue, False))
+        return queue if place is not None and place.consumers else ANY_QUEUE
 
     def requeue(self, delivery: _LoopbackDelivery) -> None:
         place = self._queue(delivery.queue, nested=delivery.nested)
@@ -204,7 +206,7 @@ class _Hub:
             sender, message, expires, again = place.messages.popleft()
             if expires is not None and expires <= self._loop.time():
                 continue
-            delivery = _LoopbackDelivery(self, consumer, sender, message, again)
+            delivery = _LoopbackDelivery(self, consumer, sender, message, name, again)
             consumer.unsettled[delivery] = None
             self._loop.call_soon(self._hand_over, consumer, delivery)
 
@@ -242,6 +244,10 @@ class _Hub:
             return self._queues.setdefault(key, _Queue())
 
 
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Hub]]
+_hubs = weakref.WeakKeyDictionary()
+
+
 class _LoopbackDelivery(Delivery):
     __slots__ = ("_hub", "_settled", "consumer", "message", "sender")
 
@@ -251,12 +257,13 @@ class _LoopbackDelivery(Delivery):
         consumer: _Consumer,
         sender: LoopbackTransport,
         message: Message,
+        queue: str,
         redelivered: bool,
     ) -> None:
         super().__init__(
             message.body,
             id=message.id,
-            queue=message.target,
+            queue=queue,
             nested=message.kind == NESTED,
             redelivered=redelivered,
             context=message.context,

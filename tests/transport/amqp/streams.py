@@ -90,7 +90,7 @@ def messages(draw: st.DrawFn, channel: int) -> Unit:
     method: Any
     event: tuple[Any, ...]
     if draw(st.booleans()):
-        tag, again = draw(st.integers(0, 2**64 - 1)), draw(st.booleans())
+        tag, again = draw(st.integers(0, 2**63 - 1)), draw(st.booleans())
         consumer = draw(SHORT)
         method = commands.Basic.Deliver(consumer, tag, again, "exchange", "key")
         event = ("deliver", channel, consumer.encode(), tag, again)
@@ -104,7 +104,7 @@ def messages(draw: st.DrawFn, channel: int) -> Unit:
 @st.composite
 def confirmations(draw: st.DrawFn, channel: int) -> Unit:
     """A confirmation, positive or negative."""
-    tag, multiple, taken = draw(st.integers(0, 2**64 - 1)), draw(st.booleans()), draw(st.booleans())
+    tag, multiple, taken = draw(st.integers(0, 2**63 - 1)), draw(st.booleans()), draw(st.booleans())
     make = commands.Basic.Ack if taken else commands.Basic.Nack
     frame = pamqp.frame.marshal(make(tag, multiple), channel)
     event = ("confirm", channel, tag, multiple, taken) if channel in DATA else None
@@ -219,6 +219,3 @@ class _Channel:
 
     def on_confirm(self, tag: int, multiple: bool, taken: bool) -> None:
         self._log.append(("confirm", self._number, tag, multiple, taken))
-
-    def on_closed(self) -> None:
-        self._log.append(("closed", self._number))

@@ -97,7 +97,7 @@ def test_message_is_what_pamqp_makes(channel: int, parcel: Parcel, limit: int) -
     assert frames.message(channel, parcel, limit) == marshal(channel, parcel, limit)
 
 
-@given(CHANNELS, st.integers(0, 2**64 - 1), st.booleans())
+@given(CHANNELS, st.integers(0, 2**63 - 1), st.booleans())
 def test_ack_and_requeue_are_what_pamqp_makes(channel: int, tag: int, multiple: bool) -> None:
     ack = commands.Basic.Ack(tag, multiple)
     nack = commands.Basic.Nack(tag, False, True)

@@ -109,12 +109,15 @@ def test_splitter_waits_for_the_body() -> None:
     assert recorder.log == [DELIVERED]
 
 
-def test_splitter_forgets_a_channel_that_is_closed() -> None:
+def test_splitter_tells_of_a_channel_that_is_closed() -> None:
     close = marshal(commands.Channel.Close(404, "NOT_FOUND", 0, 0))
-    recorder = Recorder().feed(close + DELIVER + HEADER + BODY)
+    other = marshal(commands.Channel.Close(404, "NOT_FOUND", 0, 0), 3)
 
-    assert recorder.log == [("closed", 1), ("passed", close + DELIVER + HEADER + BODY)]
+    recorder = Recorder().feed(other + DELIVER + HEADER + close + DELIVER)
+
+    # A message that was under way is forgotten with the channel.
     assert recorder.error is None
+    assert recorder.log == [("passed", other), ("closing",), ("passed", close)]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,7 @@ def test_splitter_forgets_a_channel_that_is_closed() -> None:
         pytest.param(
             DELIVER + HEADER + marshal(ContentBody(b"abcd")), "longer", id="too much of a body"
         ),
-        pytest.param(BODY[:-1] + b"\x00", "without an end", id="no end"),
+        pytest.param(DELIVER + HEADER + BODY[:-1] + b"\x00", "without an end", id="no end"),
         pytest.param(b"\x07" + BODY[1:], "no frame", id="unknown type"),
         pytest.param(marshal(ContentBody(b"x" * (LIMIT + 1))), "larger", id="too large"),
         pytest.param(DELIVER + b"\x08" + HEADER[1:], "heartbeat", id="heartbeat of a channel"),

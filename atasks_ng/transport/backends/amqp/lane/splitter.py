@@ -53,9 +53,6 @@ class DataChannel(Protocol):
     def on_confirm(self, tag: int, multiple: bool, taken: bool) -> None:
         """The broker has, or could not take, a message, or all up to it."""
 
-    def on_closed(self) -> None:
-        """The channel is closed; nothing may be sent on it any more."""
-
 
 class Link(Protocol):
     """Who hears what concerns the whole connection."""
@@ -64,7 +61,7 @@ class Link(Protocol):
         """The broker takes no messages any more, or takes them again."""
 
     def on_closing(self) -> None:
-        """The broker closes the connection."""
+        """The broker closes the connection, or one of the data channels."""
 
 
 class _Content:
@@ -161,7 +158,7 @@ class Splitter:
                     passed = end  # in case the next line raises
                     after = passed = self._take(channel, number, kind, data, at, after)
                 else:
-                    self._let_pass(channel, number, data[at + 7 : at + 11])
+                    self._let_pass(number, data[at + 7 : at + 11])
                 at = after
         finally:
             self._pass(data, passed, at)
@@ -180,12 +177,11 @@ class Splitter:
         elif method == frames.CONNECTION_CLOSE:
             self._link.on_closing()
 
-    def _let_pass(self, channel: DataChannel, number: int, method: bytes) -> None:
+    def _let_pass(self, number: int, method: bytes) -> None:
         """Look at a method of a data channel that goes to aiormq."""
         if method in _CLOSES:
             self._contents.pop(number, None)
-            del self.channels[number]
-            channel.on_closed()
+            self._link.on_closing()
         elif number in self._contents:
             raise StreamError("a method in the midst of a message")
 

@@ -43,6 +43,9 @@ class Sender(DataChannel, Protocol):
     def take_acks(self) -> list[bytes]:
         """Return their frames, which are then sent."""
 
+    def on_closed(self) -> None:
+        """Nothing can be sent any more."""
+
 
 class Wire(asyncio.Protocol):
     """
@@ -200,7 +203,12 @@ class Wire(asyncio.Protocol):
         self._hold_or_go_on()
 
     def on_closing(self) -> None:
-        """Send nothing more: the broker is about to close the connection."""
+        """
+        Send nothing more.
+
+        One data channel is enough: what waits for it here would break the rules once it is
+        closed, and no session goes on with the others.
+        """
         self._end()
 
     # -- what the loop calls -------------------------------------------------------------------

@@ -1,0 +1,98 @@
+"""What one transport brings, handed to whom it concerns: calls made through it, or performed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import Context
+
+from ..protocol import envelopes
+from ..transport.base import Delivery, Message, Transport
+from ..words import errors, hooks
+from .incoming import Incoming
+from .outgoing import Outgoing
+
+logger = logging.getLogger("atasks_ng.router")
+
+_FOR_WORKERS = (envelopes.Cancel, envelopes.Pull, envelopes.Tell, envelopes.Who)
+
+
+class Port:
+    """
+    The place where a transport and this process meet.
+
+    Args:
+        transport: The transport; from now on it reports here.
+
+    Attributes:
+        outgoing: The calls made through it, or ``None``.
+        incoming: The calls performed for it, or ``None``.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.outgoing: Outgoing | None = None
+        self.incoming: Incoming | None = None
+        transport.bind(self)
+
+    @property
+    def is_idle(self) -> bool:
+        """True if nothing would be lost with it."""
+        return self.incoming is None and (self.outgoing is None or not self.outgoing.pending)
+
+    def close(self, error: BaseException) -> None:
+        """End the calls made through it."""
+        outgoing, self.outgoing = self.outgoing, None
+        # A loop that is closed has ended them already, in its own way.
+        if outgoing is not None and not outgoing.loop.is_closed():
+            outgoing.close(error)
+
+    # -- what a transport brings ---------------------------------------------------------------
+
+    def on_request(self, delivery: Delivery) -> None:
+        """A request for this worker."""
+        if self.incoming is None:
+            delivery.hand_back()
+        else:
+            self.incoming.on_request(delivery)
+
+    def on_envelope(self, body: bytes, context: Context | None = None) -> None:
+        """An envelope for this process."""
+        try:
+            envelope = envelopes.decode(body)
+        except errors.ProtocolError as exc:
+            logger.warning("dropped a message: %s", exc)
+            if hooks.listeners:
+                hooks.emit(hooks.MessageDropped(str(exc), None))
+            return
+        if isinstance(envelope, _FOR_WORKERS):
+            if self.incoming is not None:
+                self.incoming.on_envelope(envelope, context)
+        elif self.outgoing is not None and not isinstance(envelope, envelopes.Request):
+            self.outgoing.on_envelope(envelope, context)
+
+    def on_returned(self, message: Message) -> None:
+        """A request that no queue took."""
+        if self.outgoing is not None:
+            self.outgoing.on_returned(message)
+
+    def on_gone(self, id: str) -> None:
+        """The caller of a call that runs here is gone for good."""
+        if self.incoming is not None:
+            self.incoming.on_gone(id)
+
+    def on_failed(self, message: Message, error: BaseException) -> None:
+        """A request that cannot be carried."""
+        if self.outgoing is not None:
+            self.outgoing.on_failed(message, error)
+
+    def on_link(self, *, up: bool) -> None:
+        """The link was lost, or is there again."""
+        if self.outgoing is not None:
+            self.outgoing.on_link(up=up)
+        if self.incoming is not None and not up:
+            self.incoming.on_unlinked()
+
+    def is_of(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Return True if the calls made through it are awaited in this loop."""
+        return self.outgoing is not None and self.outgoing.loop is loop
