@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
@@ -200,7 +201,7 @@ class Outgoing:
         if nearest != scope:
             call.deadline = nearest
             call.timeout = nearest - now
-        return max(0, int((nearest - now) * 1000))
+        return _milliseconds(nearest - now)
 
     # -- waiting -------------------------------------------------------------------------------
 
@@ -353,7 +354,7 @@ class Outgoing:
     def _send(self, action: Send) -> None:
         call, message = action.call, action.call.message
         if call.deadline is not None:
-            message.ttl_ms = max(0, int((call.deadline - self.loop.time()) * 1000))
+            message.ttl_ms = _milliseconds(call.deadline - self.loop.time())
         assert call.request is not None
         request = call.request._replace(sent=call.sent, ttl_ms=message.ttl_ms)
         message.body = envelopes.encode(request)
@@ -450,6 +451,11 @@ _CARRY_OUT: dict[type, Callable[[Outgoing, Any], None]] = {
 def _count_cancels() -> int:
     me = asyncio.current_task()
     return 0 if me is None else me.cancelling()
+
+
+def _milliseconds(seconds: float) -> int:
+    """Return a time to live; rounded up, so that it does not end before the caller's own."""
+    return max(0, math.ceil(seconds * 1000))
 
 
 def _refused(refusal: envelopes.Refusal) -> BaseException:

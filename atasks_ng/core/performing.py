@@ -87,6 +87,10 @@ class Performing:
         call = self._call
         if isinstance(exc, UnfitItem):
             return envelopes.Refusal(call.id, "EncodeError", _plain(exc.args))
+        if call.expired and isinstance(exc, asyncio.CancelledError):
+            # The caller's own clock may be a little late: it must not take this for a cancel.
+            timeout = (call.request.ttl_ms or 0) / 1000
+            return envelopes.Refusal(call.id, "DeadlineError", [self._task.name, timeout])
         try:
             record = failures.describe(exc, self._incoming.worker, self._task.name, call.thrown)
             payload = await payloads.encode_failure(self._codec, record)

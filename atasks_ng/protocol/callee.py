@@ -298,6 +298,11 @@ class Callee:
     def _interrupt(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(Interrupt(call, call.cancel_message))
 
+    def _mark_expired(
+        self, call: IncomingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        call.expired = True
+
     def _mark_recalled(
         self, call: IncomingCall, now: float, data: Any, actions: list[Action]
     ) -> None:

@@ -176,6 +176,7 @@ class IncomingCall:
         state: State in the table.
         attempt: Which attempt this is.
         alone: True if no other call may run beside it.
+        expired: True if its body was told to stop because the deadline has passed.
         recalled: True if a stopping worker took it back: it is handed to another one.
         cancel_message: What the latest cancel said.
         beat_at: When to say next that it is alive.
@@ -192,6 +193,7 @@ class IncomingCall:
         "context",
         "deadline",
         "delivery",
+        "expired",
         "id",
         "interrupted",
         "lost",
@@ -220,6 +222,7 @@ class IncomingCall:
         self.attempt = 1
         self.alone = False
         self.recalled = False
+        self.expired = False
         self.cancel_message: str | None = None
         self.beat_at = 0.0
         self.silence_at: float | None = None

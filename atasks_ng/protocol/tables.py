@@ -131,7 +131,7 @@ CALLEE: Table = {
     (WAITING, RECALL): (ENDED, ("leave_line", "hand_back")),
     (WAITING, UNLINKED): (ENDED, ("leave_line",)),
     (RUNNING, CANCEL): (CANCELLING, ("notice", "interrupt")),
-    (RUNNING, DEADLINE): (CANCELLING, ("interrupt",)),
+    (RUNNING, DEADLINE): (CANCELLING, ("mark_expired", "interrupt")),
     (RUNNING, GONE): (CANCELLING, ("interrupt",)),
     (RUNNING, RECALL): (CANCELLING, ("mark_recalled", "interrupt")),
     (RUNNING, BODY_ENDED): (ANSWERING, ()),

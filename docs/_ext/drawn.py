@@ -43,7 +43,9 @@ def state_table(table: Table) -> str:
         (state, event, next_state, ", ".join(steps).replace("_", " ") or "nothing")
         for (state, event), (next_state, steps) in table.items()
     ]
-    return list_table(("State", "What happens", "Next state", "What is done"), rows, (1, 1, 1, 3))
+    return list_table(
+        ("State", "What happens", "Next state", "What is done"), rows, (15, 20, 15, 50)
+    )
 
 
 def envelope_table() -> str:
@@ -52,7 +54,7 @@ def envelope_table() -> str:
         (str(number), cls.__name__.lower(), ", ".join(f"``{name}``" for name in cls._fields))
         for cls, number in sorted(envelopes._KINDS.items(), key=lambda item: item[1])
     ]
-    return list_table(("Number", "Kind", "Fields, in this order"), rows, (1, 2, 7))
+    return list_table(("Number", "Kind", "Fields, in this order"), rows, (10, 20, 70))
 
 
 def error_table() -> str:
@@ -65,7 +67,7 @@ def error_table() -> str:
         )
         for depth, cls in tree_of(errors.AtasksError)
     ]
-    return list_table(("Error", "Also a", "It means"), rows, (3, 2, 5))
+    return list_table(("Error", "Also a", "It means"), rows, (30, 20, 50))
 
 
 def tree_of(root: type, depth: int = 0) -> Iterable[tuple[int, type]]:
@@ -79,8 +81,11 @@ def tree_of(root: type, depth: int = 0) -> Iterable[tuple[int, type]]:
 def builtin_bases(cls: type) -> list[str]:
     """Return the standard classes that an error is caught by, but for the most general."""
     plain = {object, BaseException, Exception}
-    return [base.__name__ for base in cls.__bases__ if issubclass(base, BaseException)
-            and base.__module__ == "builtins" and base not in plain]
+    return [
+        base.__name__
+        for base in cls.__bases__
+        if issubclass(base, BaseException) and base.__module__ == "builtins" and base not in plain
+    ]
 
 
 def file_tree() -> str:
@@ -90,7 +95,9 @@ def file_tree() -> str:
         files = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
         name = folder.relative_to(ROOT).as_posix() + "/"
         parts.append(f"``{name}`` — {first_line(folder / '__init__.py')}\n")
-        parts.append(list_table((), [(f"``{path.name}``", first_line(path)) for path in files], (2, 7)))
+        parts.append(
+            list_table((), [(f"``{path.name}``", first_line(path)) for path in files], (25, 75))
+        )
     return "\n".join(parts)
 
 
@@ -117,7 +124,7 @@ def difference_table() -> str:
         for name, reason in programs.items():
             names.setdefault(reason, []).append(f"``{name}``")
         rows = [(reason, ", ".join(found)) for reason, found in names.items()]
-        parts += [f"{title}:\n", list_table(("Why", "Programs"), rows, (1, 1))]
+        parts += [f"{title}:\n", list_table(("Why", "Programs"), rows, (50, 50))]
     return "\n".join(parts)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from atasks_ng import atask, connect, errors
+from atasks_ng.router import Router
 
 
 @atask
@@ -30,6 +31,7 @@ async def show(call: object) -> None:
 
 
 async def main() -> None:
+    Router(max_depth=20)  # 1000 if nothing else is said
     await show(echo(1))
     async with connect("loopback://"):
         await show(echo([1, print, 3]))

@@ -5,9 +5,7 @@ import sys
 
 from atasks_ng import atask, current_call, run
 
-logging.basicConfig(
-    stream=sys.stdout, level="INFO", format="%(call_task)s: %(message)s"
-)
+logging.basicConfig(stream=sys.stdout, level="INFO", format="%(call_task)s: %(message)s")
 logger = logging.getLogger("shop")
 
 

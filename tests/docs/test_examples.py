@@ -88,9 +88,7 @@ def test_example_prints_what_stands_beside_it(
 
 
 @pytest.mark.parametrize("name", ANYWHERE)
-def test_example_prints_the_same_over_a_broker(
-    on_amqp: dict[str, Future[Done]], name: str
-) -> None:
+def test_example_prints_the_same_over_a_broker(on_amqp: dict[str, Future[Done]], name: str) -> None:
     check(name, on_amqp[name].result())
 
 

@@ -247,9 +247,7 @@ async def test_deadline_travels(place: None, tasks: ModuleType) -> None:
 
 
 @guarantee(7)
-async def test_expired_call_does_not_start(
-    place: None, tasks: ModuleType, tmp_path: Path
-) -> None:
+async def test_expired_call_does_not_start(place: None, tasks: ModuleType, tmp_path: Path) -> None:
     blocker = asyncio.create_task(tasks.block(tmp_path / "blocked", 0.4))
     await until((tmp_path / "blocked").exists)
 
@@ -284,7 +282,9 @@ async def test_calls_of_a_killed_worker_are_delivered_again(
     start_worker: Callable[..., WorkerProcess], tasks: ModuleType, amqp_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "workers"
-    workers = {worker.process.pid: worker for worker in (start_worker("kill"), start_worker("kill"))}
+    workers = {
+        worker.process.pid: worker for worker in (start_worker("kill"), start_worker("kill"))
+    }
     async with connect(amqp_url, namespace=tasks.NAMESPACE):
         call = asyncio.create_task(tasks.work.options(queue="kill")(file, 0.5))
         await until(lambda: lines_of(file))
