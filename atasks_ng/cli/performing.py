@@ -9,6 +9,7 @@ from collections.abc import Callable
 from ..places.namespaces import namespaces
 from ..words.errors import ConnectionLostError
 from ..worker.backoff import delay_before
+from ..worker.health import Health
 from ..worker.lifeline import Lifeline
 from ..worker.serving import Worker
 from ..worker.stopping import StopSignals, leave_after, name_of_signal
@@ -26,13 +27,16 @@ _LATE = 5.0
 _LINGER = 2.0
 
 
-async def perform_until_stopped(worker: Worker, *, owns_process: bool) -> int:
+async def perform_until_stopped(
+    worker: Worker, *, owns_process: bool, health: int | None = None
+) -> int:
     """
     Perform calls until a signal comes or the supervisor is gone; keep trying to connect until then.
 
     Args:
         worker: Not open yet.
         owns_process: End the process even if something keeps it.
+        health: Port of the health endpoint, or ``None`` for none.
 
     Returns:
         The exit status.
@@ -42,6 +46,9 @@ async def perform_until_stopped(worker: Worker, *, owns_process: bool) -> int:
     """
     stop = _Stop(worker.grace, owns_process=owns_process)
     lifeline = Lifeline.from_environment()
+    endpoint = Health(worker, health) if health is not None else None
+    if endpoint is not None:
+        await endpoint.open()
     with StopSignals(stop.by_signal):
         watch = asyncio.create_task(stop.with_supervisor(lifeline)) if lifeline else None
         if await stop.unless_before(worker):
@@ -58,6 +65,8 @@ async def perform_until_stopped(worker: Worker, *, owns_process: bool) -> int:
         worker.handed_back,
     )
     stop.over()
+    if endpoint is not None:
+        await endpoint.close()
     if watch is not None:
         watch.cancel()
     if owns_process:

@@ -93,6 +93,12 @@ def add_parser(commands: Commands) -> None:
         help=f"one of {', '.join(logs.LEVELS)} (%(default)s)",
     )
     add("--name", help="name of the worker in logs and tracebacks (host name and process id)")
+    add(
+        "--health",
+        type=int,
+        metavar="PORT",
+        help="answer GET /live and GET /ready there; process K of several at PORT + K - 1",
+    )
     parser.set_defaults(perform=perform)
 
 
@@ -106,7 +112,8 @@ def perform(args: argparse.Namespace) -> int:
             return _supervise(args, url)
         loading.load_all(args.modules)
         worker = _worker(args, url)
-        return asyncio.run(perform_until_stopped(worker, owns_process=args.owns_process))
+        running = perform_until_stopped(worker, owns_process=args.owns_process, health=args.health)
+        return asyncio.run(running)
     except (errors.OptionError, errors.BadURLError) as exc:
         raise CommandError(str(exc)) from exc
 
@@ -115,6 +122,8 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse what serve() would, before anything is imported or started."""
     if args.processes is not None and args.processes < 1:
         raise CommandError(f"--processes {args.processes}: give a whole number, 1 or more")
+    if args.health is not None and not 0 < args.health <= 65535 - (args.processes or 1):
+        raise CommandError(f"--health {args.health}: give a port, from 1 to 65535")
     Serving(tuple(args.queues or ["default"]), args.concurrency, args.threads)
     serve("loopback://", namespace=args.namespaces or ["default"], grace=args.grace)
 
@@ -149,14 +158,14 @@ def _supervise(args: argparse.Namespace, url: str) -> int:
     name = args.name or f"{socket.gethostname()}:{os.getpid()}"
     supervisor = Supervisor(
         Policy(args.processes, args.grace),
-        lambda number: child_command(args, f"{name}-{number}"),
+        lambda number: child_command(args, f"{name}-{number}", number),
         # Not on the command line: every user of the machine can read that.
         {**os.environ, URL_VARIABLE: url},
     )
     return asyncio.run(supervisor.run())
 
 
-def child_command(args: argparse.Namespace, name: str) -> list[str]:
+def child_command(args: argparse.Namespace, name: str, number: int = 1) -> list[str]:
     """Return the command line of one of several worker processes; its URL is in the environment."""
     command = [sys.executable, "-m", "atasks_ng", "worker", f"--name={name}"]
     command += [f"--namespace={namespace}" for namespace in args.namespaces or ()]
@@ -165,6 +174,8 @@ def child_command(args: argparse.Namespace, name: str) -> list[str]:
     command += [f"--grace={'none' if args.grace is None else args.grace}"]
     if args.threads is not None:
         command += [f"--threads={args.threads}"]
+    if args.health is not None:
+        command += [f"--health={args.health + number - 1}"]
     return [*command, "--", *args.modules]
 
 

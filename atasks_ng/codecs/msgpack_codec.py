@@ -13,7 +13,7 @@ from .base import Codec
 from .classes import recipe_of
 from .forms import bounds
 from .forms.containers import make_dict
-from .forms.lowering import Lowering, has_buffers, is_free_of_buffers
+from .forms.lowering import Lowering, has_buffers
 from .forms.table import find_form, forms, leaves, marks
 from .forms.wire import Form, Mark
 from .paths import is_call, locate, shown
@@ -87,9 +87,7 @@ class MsgpackCodec(Codec):
             # for bytes: the codes of its three kinds of bytes hint that there may be any.
             if not (0xC4 in content or 0xC5 in content or 0xC6 in content):
                 return content
-            if content[0] != _MARK and is_free_of_buffers(obj):
-                return content
-            if not has_buffers(obj):
+            if not has_buffers(obj, is_plain=content[0] != _MARK):
                 return content
         except UnicodeEncodeError:
             pass  # lone surrogates

@@ -74,6 +74,11 @@ class Connection:
         return get_router(self.namespace)
 
     @property
+    def is_linked(self) -> bool:
+        """True while it is open and its link is there."""
+        return self._transport is not None and self._transport.is_linked
+
+    @property
     def running(self) -> int:
         """How many calls this process holds, as a worker, for this connection."""
         return self.router.running if self._performs else 0

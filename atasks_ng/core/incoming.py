@@ -314,7 +314,9 @@ class Incoming:
         call = action.call
         # A copy: the caller compares what comes back with what it sent.
         here = call.context = (call.delivery.context or self._context).copy()
-        call.task = self.loop.create_task(self._perform(call), context=here)
+        # Named after what it runs: for the watchdog, and for whoever looks at all tasks.
+        name = f"{call.request.task} {call.id}"
+        call.task = self.loop.create_task(self._perform(call), name=name, context=here)
 
     def _interrupt(self, action: Interrupt) -> None:
         call = action.call

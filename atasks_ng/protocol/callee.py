@@ -298,10 +298,19 @@ class Callee:
     def _interrupt(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(Interrupt(call, call.cancel_message))
 
+    def _interrupt_again(
+        self, call: IncomingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        if call.spared:
+            # The caller's own clock has rung, too: one deadline must not interrupt the clean-up.
+            call.spared = False
+        else:
+            self._interrupt(call, now, data, actions)
+
     def _mark_expired(
         self, call: IncomingCall, now: float, data: Any, actions: list[Action]
     ) -> None:
-        call.expired = True
+        call.expired = call.spared = True
 
     def _mark_recalled(
         self, call: IncomingCall, now: float, data: Any, actions: list[Action]

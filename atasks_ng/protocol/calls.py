@@ -177,6 +177,7 @@ class IncomingCall:
         attempt: Which attempt this is.
         alone: True if no other call may run beside it.
         expired: True if its body was told to stop because the deadline has passed.
+        spared: True if the next cancel may be the caller's word of the same deadline.
         recalled: True if a stopping worker took it back: it is handed to another one.
         cancel_message: What the latest cancel said.
         beat_at: When to say next that it is alive.
@@ -203,6 +204,7 @@ class IncomingCall:
         "recalled",
         "request",
         "silence_at",
+        "spared",
         "started",
         "state",
         "task",
@@ -223,6 +225,7 @@ class IncomingCall:
         self.alone = False
         self.recalled = False
         self.expired = False
+        self.spared = False
         self.cancel_message: str | None = None
         self.beat_at = 0.0
         self.silence_at: float | None = None

@@ -135,7 +135,7 @@ CALLEE: Table = {
     (RUNNING, GONE): (CANCELLING, ("interrupt",)),
     (RUNNING, RECALL): (CANCELLING, ("mark_recalled", "interrupt")),
     (RUNNING, BODY_ENDED): (ANSWERING, ()),
-    (CANCELLING, CANCEL): (CANCELLING, ("notice", "interrupt")),
+    (CANCELLING, CANCEL): (CANCELLING, ("notice", "interrupt_again")),
     (CANCELLING, DEADLINE): (CANCELLING, ()),
     (CANCELLING, GONE): (CANCELLING, ()),
     (CANCELLING, RECALL): (CANCELLING, ("interrupt",)),

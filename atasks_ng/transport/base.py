@@ -29,8 +29,14 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..places.namespaces import namespaces
-from ..protocol.envelopes import Cancel, Cancelled, decode, encode
-from ..words.errors import BadMessageError, ConnectionLostError, DeadlineError, NotConnectedError
+from ..protocol.envelopes import Cancel, Cancelled, Notice, decode, encode
+from ..words.errors import (
+    BadMessageError,
+    ConnectionLostError,
+    DeadlineError,
+    NotConnectedError,
+    ProtocolError,
+)
 
 if TYPE_CHECKING:
     from .backends.loopback import LoopbackTransport as LoopbackTransport
@@ -197,6 +203,11 @@ class Transport:
         """Perform no more requests."""
         self.callback = None
 
+    @property
+    def is_linked(self) -> bool:
+        """True unless the transport knows that its link is away just now."""
+        return True
+
     # -- what the router uses; the short way is built on the methods above ---------------------
 
     def bind(self, receiver: Receiver) -> None:
@@ -289,7 +300,7 @@ class _Exchange(Delivery):
 
     def finish(self, answer: bytes | None, context: Context | None = None) -> None:
         if not self.answer.done():
-            self.answer.set_result(answer or b"")
+            self.answer.set_result(_nothing_about(self.body) if answer is None else answer)
 
     def say(self, envelope: bytes, context: Context | None = None) -> None:
         """Notices have no way back, and nothing depends on them."""
@@ -297,6 +308,14 @@ class _Exchange(Delivery):
     def hand_back(self) -> None:
         if not self.answer.done():
             self.answer.set_exception(ConnectionError("the worker is stopping"))
+
+
+def _nothing_about(request: bytes) -> bytes:
+    """Return an envelope that changes nothing: somebody awaits the return of a coroutine."""
+    try:
+        return encode(Notice(decode(request).id, "settled", ""))
+    except ProtocolError:
+        return b""
 
 
 def get_transport(namespace: str = "default") -> Transport | None:

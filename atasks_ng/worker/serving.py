@@ -13,6 +13,7 @@ from ..core.connecting import Connection, Serving
 from ..router import DEFAULT_CONCURRENCY
 from ..words import errors
 from ..words.options import seconds
+from .watchdog import Watchdog
 
 #: Seconds that running calls have to end when a worker stops. 30: what container platforms
 #: give a process between the request to stop and the end.
@@ -41,6 +42,7 @@ class Worker:
         self._ending: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._until = float("inf")
+        self._watchdog = Watchdog()
         self.namespaces = tuple(connection.namespace for connection in self._connections)
         self.serving = serving
         self.grace = grace
@@ -55,6 +57,21 @@ class Worker:
     def url(self) -> str:
         """Where its calls come from, the password masked."""
         return self._connections[0].url
+
+    @property
+    def state(self) -> str:
+        """``"new"``, ``"open"``, ``"stopping"`` or ``"closed"``."""
+        return self._state
+
+    @property
+    def is_linked(self) -> bool:
+        """True while every namespace has its link."""
+        return all(connection.is_linked for connection in self._connections)
+
+    @property
+    def is_ready(self) -> bool:
+        """True while it takes calls."""
+        return self._state is _OPEN and self.is_linked
 
     @property
     def running(self) -> int:
@@ -89,6 +106,7 @@ class Worker:
             await self._disconnect()
             raise
         self._state = _OPEN
+        self._watchdog.start()
         return self
 
     # -- stopping ------------------------------------------------------------------------------
@@ -148,6 +166,7 @@ class Worker:
             self._over.set()
 
     async def _disconnect(self) -> None:
+        self._watchdog.stop()
         async with contextlib.AsyncExitStack() as stack:
             for connection in self._connections:
                 stack.push_async_callback(connection.close)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from atasks_ng.cli.parser import make_parser
-from atasks_ng.protocol import envelopes
+from atasks_ng.protocol import envelopes, tables
 from atasks_ng.protocol.callee import CALLEE
 from atasks_ng.protocol.caller import CALLER
 from atasks_ng.words import errors
@@ -25,16 +25,6 @@ PACKAGE = ROOT / "atasks_ng"
 
 Table = Mapping[tuple[str, str], tuple[str, Sequence[str]]]
 Row = Sequence[str]
-
-
-def caller_table() -> str:
-    """Return the table of the caller's machine."""
-    return state_table(CALLER)
-
-
-def callee_table() -> str:
-    """Return the table of the callee's machine."""
-    return state_table(CALLEE)
 
 
 def state_table(table: Table) -> str:
@@ -48,10 +38,18 @@ def state_table(table: Table) -> str:
     )
 
 
+def state_list(name: str, table: Table) -> str:
+    """Return the states of a table with what they mean, as the comment above the table has it."""
+    above = inspect.getsource(tables).partition(f"\n{name}: ")[0].rpartition("\n# -- ")[2]
+    meanings = dict(re.findall(r"^# (\w+) {2,}(.+)$", above, re.MULTILINE))
+    states = dict.fromkeys([*(state for state, _ in table), *(to for to, _ in table.values())])
+    return "\n".join(f"{state}\n    {meanings[state]}" for state in states)
+
+
 def envelope_table() -> str:
     """Return the wire format: number, kind and fields of every envelope."""
     rows = [
-        (str(number), cls.__name__.lower(), ", ".join(f"``{name}``" for name in cls._fields))
+        (str(number), cls.__name__.lower(), ", ".join(f"``{name}``" for name in cls._fields[1:]))
         for cls, number in sorted(envelopes._KINDS.items(), key=lambda item: item[1])
     ]
     return list_table(("Number", "Kind", "Fields, in this order"), rows, (10, 20, 70))
@@ -92,12 +90,12 @@ def file_tree() -> str:
     """Return every folder and file of the package, each with its first line of documentation."""
     parts = []
     for folder in sorted({path.parent for path in PACKAGE.rglob("*.py")}):
-        files = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
         name = folder.relative_to(ROOT).as_posix() + "/"
         parts.append(f"``{name}`` — {first_line(folder / '__init__.py')}\n")
-        parts.append(
-            list_table((), [(f"``{path.name}``", first_line(path)) for path in files], (25, 75))
-        )
+        paths = [path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")]
+        if paths:
+            rows = [(f"``{path.name}``", first_line(path)) for path in paths]
+            parts.append(list_table((), rows, (25, 75)))
     return "\n".join(parts)
 
 
@@ -138,8 +136,10 @@ def differences(path: Path) -> dict[str, dict[str, str]]:
 
 
 DRAWN: dict[str, Callable[[], str]] = {
-    "caller": caller_table,
-    "callee": callee_table,
+    "caller states": lambda: state_list("CALLER", CALLER),
+    "caller table": lambda: state_table(CALLER),
+    "callee states": lambda: state_list("CALLEE", CALLEE),
+    "callee table": lambda: state_table(CALLEE),
     "envelopes": envelope_table,
     "errors": error_table,
     "files": file_tree,

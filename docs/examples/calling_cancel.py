@@ -36,7 +36,7 @@ async def brief(file: Path) -> str:
 
 
 async def begun(file: Path) -> None:
-    while not file.exists():
+    while not file.exists():  # noqa: ASYNC110 - another process makes it
         await asyncio.sleep(0.01)
 
 

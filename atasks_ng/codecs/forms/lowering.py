@@ -8,6 +8,7 @@ are looked for; the first gets its own form, and the second is refused.
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any
 
 from ...words.errors import EncodeError
@@ -19,16 +20,26 @@ _BUFFERED = (wire.ARRAY, wire.SCALAR)
 
 
 _BUFFERS = frozenset({bytearray, memoryview})
+# Up to this many parts, looking at each is faster than anything else.
+_FEW = 50
 _SEQUENCES = frozenset({list, tuple, set, frozenset})
 
 
-def is_free_of_buffers(value: Any) -> bool:
+def has_buffers(value: Any, is_plain: bool) -> bool:
     """
-    Tell whether a value certainly holds no ``bytearray`` and no ``memoryview``; takes no chances.
+    Tell whether a value holds a ``bytearray`` or a ``memoryview`` anywhere.
 
     Args:
-        value: A value without instances of registered classes: others may do anything here.
+        value: A value that was encoded, hence without cycles.
+        is_plain: Whether it is made of lists, dicts and values without parts only.
     """
+    found = _look(value, _FEW)
+    if found is None and is_plain and _is_free_of_buffers(value):
+        return False
+    return bool(_look(value, sys.maxsize) if found is None else found)
+
+
+def _is_free_of_buffers(value: Any) -> bool:
     # What is wanted is a walk over a value in C that tells bytearray from bytes. Pickling is one:
     # up to protocol 4 it spells the name of the first, and it refuses memoryview.
     try:
@@ -37,13 +48,8 @@ def is_free_of_buffers(value: Any) -> bool:
         return False
 
 
-def has_buffers(value: Any) -> bool:
-    """
-    Tell whether a value holds a ``bytearray`` or a ``memoryview`` anywhere.
-
-    Args:
-        value: A value that was encoded, hence without cycles.
-    """
+def _look(value: Any, limit: int) -> bool | None:
+    """Look for buffers part by part; ``None`` as soon as more than so many parts are waiting."""
     todo = [value]
     while todo:
         each = todo.pop()
@@ -61,6 +67,8 @@ def has_buffers(value: Any) -> bool:
         # Most long lists are of numbers or text: one look at all, without a step for each.
         if not wire.SCALARS.issuperset(map(type, parts)):
             todo += [part for part in parts if type(part) not in wire.SCALARS]
+            if len(todo) > limit:
+                return None
     return False
 
 
@@ -110,6 +118,6 @@ class Lowering:
 
     def _lower_dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
         # A form is a list, which cannot be a key: keys are left to the packer.
-        if has_buffers(list(value)):
+        if has_buffers(list(value), is_plain=False):
             raise EncodeError("a key that holds a bytearray or memoryview cannot be encoded")
         return dict(zip(value, map(self.lower, value.values()), strict=True))

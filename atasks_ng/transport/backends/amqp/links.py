@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 import aiormq
 from aiormq.channel import Channel
 
 from .lane import FastLane, Lane, PlainLane, WireFactory
 from .lane.base import OnReturned
 from .settings import Settings
+
+logger = logging.getLogger("atasks_ng.amqp")
+
+# aiormq waits 2 s for the broker's answer, and then closes the socket without.
+_CLOSE_TIMEOUT = 3.0
 
 
 class Link:
@@ -36,6 +43,16 @@ class Link:
             tuned = self.connection.connection_tune
             assert self._factory.wire is not None
             self._factory.wire.tune(tuned.frame_max or 0, tuned.heartbeat or 0)
+
+    async def close(self) -> None:
+        """Disconnect; what was not sent is dropped."""
+        try:
+            await self.connection.close(timeout=_CLOSE_TIMEOUT)
+        except Exception as exc:
+            logger.debug("closing %r: %r", self.connection, exc)
+        if self._factory is not None and self._factory.wire is not None:
+            # A link on which nothing moves any more has not been closed by that.
+            self._factory.wire.abort()
 
     async def channel(self, *, confirms: bool = False) -> Channel:
         """Open a channel."""

@@ -83,6 +83,7 @@ class Session:
         self._bound: set[str] = set()
         self._inbox_tag = "inbox"
         self._watchers: list[asyncio.Future[Any]] = []
+        self._stopping: asyncio.Future[None] | None = None
 
     # -- opening and closing -------------------------------------------------------------------
 
@@ -155,14 +156,12 @@ class Session:
             except (aiormq.exceptions.AMQPError, OSError, RuntimeError, TimeoutError):
                 logger.debug("%s expires by itself", self.address)
         self._end("closed")
+        if self._stopping is not None:
+            self._stopping.cancel()
         for name in ("_out", "_inbox", "_work"):
             if hasattr(self, name):
                 await getattr(self, name).close()
-        for link in self._links:
-            try:
-                await link.connection.close(timeout=2.0)
-            except Exception as exc:
-                logger.debug("closing %r: %r", link.connection, exc)
+        await asyncio.gather(*(link.close() for link in self._links))
 
     def _end(self, reason: str) -> None:
         if not self.lost.done():
@@ -244,7 +243,20 @@ class Session:
         return lambda delivered: self._on_request(self, window, delivered)
 
     async def stop_serving(self, windows: list[Window]) -> None:
-        """Cancel the consumers; what was delivered can still be settled."""
+        """
+        Cancel the consumers; what was delivered can still be settled.
+
+        Raises:
+            TimeoutError: The broker did not say that it has; that it was asked to still holds.
+        """
+        self._stopping = asyncio.ensure_future(self._cancel(windows))
+        # Not cancelled after the time: aiormq would close the channel, and with it what runs.
+        done, _ = await asyncio.wait([self._stopping], timeout=self._settings.request_timeout)
+        if not done:
+            raise TimeoutError
+        await self._stopping
+
+    async def _cancel(self, windows: list[Window]) -> None:
         async with self._windows_lock:
             for window in windows:
                 for tag in window.tags:

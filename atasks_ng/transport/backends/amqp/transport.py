@@ -245,8 +245,12 @@ class AMQPTransport(Transport):
         if self._session is not None and not self._session.lost.done():
             try:
                 await self._session.stop_serving(windows)
+            except TimeoutError:
+                logger.warning("%s does not say that it sends no more requests", self._shown)
             except (AMQPError, OSError, RuntimeError) as exc:
                 logger.debug("stopping consumers: %r", exc)
+        for window in windows:
+            window.is_shut = True
 
     def widen(self, queue: str, *, nested: bool, suspended: int) -> None:
         """Let the window grow by the calls that wait for others, and shrink again."""
@@ -290,7 +294,7 @@ class AMQPTransport(Transport):
 
     def _take_request(self, session: Session, window: Window, delivered: Delivered) -> None:
         delivery = _AMQPDelivery(self, session, window, delivered)
-        if self.receiver is None:
+        if self.receiver is None or window.is_shut:
             delivery.hand_back()
         else:
             self.receiver.on_request(delivery)

@@ -40,6 +40,10 @@ class Window:
             awaited by one that already runs.
         base: How many calls may run at once.
         max_suspended: How many suspended calls may be held beside them, if it is not nested.
+
+    Attributes:
+        suspended: How many calls of it wait for others.
+        is_shut: True if what it still brings is handed back.
     """
 
     def __init__(self, queue: str, *, nested: bool, base: int, max_suspended: int) -> None:
@@ -47,6 +51,7 @@ class Window:
         self.nested = nested
         self.base = base
         self.suspended = 0
+        self.is_shut = False
         self._max_suspended = max_suspended
         self._consumers: list[Open] = []
         self._numbers = itertools.count(1)

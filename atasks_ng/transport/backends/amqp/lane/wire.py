@@ -99,6 +99,11 @@ class Wire(asyncio.Protocol):
         self._splitter.channels[number] = sender
         self._senders.append(sender)
 
+    def abort(self) -> None:
+        """Let go of the socket, if that has not happened yet."""
+        self._end()
+        self._transport.abort()
+
     # -- sending -------------------------------------------------------------------------------
 
     @property
