@@ -152,6 +152,7 @@ class Router:
 
         Raises:
             OptionError: A number or a name is out of range.
+            NotConnectedError: The transport is not connected.
         """
         if self.server is server:
             return
@@ -170,8 +171,12 @@ class Router:
             threads or min(32, concurrency),
             self.limits.max_payload_bytes,
         )
-        for queue in names:
-            await server.consume(queue, concurrency)
+        try:
+            for queue in names:
+                await server.consume(queue, concurrency)
+        except BaseException:
+            await self.deactivate(grace=0)
+            raise
 
     async def deactivate(self, grace: float | None = 30.0) -> int:
         """

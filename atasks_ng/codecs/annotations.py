@@ -47,19 +47,11 @@ def register_annotations(function: Callable[..., Any]) -> None:
     Args:
         function: The function as it was written.
     """
-    function = inspect.unwrap(function)
-    function = getattr(function, "func", function)
     with _lock:
-        scan = _Scan()
-        scan.look_at_function(function)
-        module = getattr(function, "__module__", None) or ""
-        scope = getattr(function, "__qualname__", "").rpartition(".")[0]
-        if scope.endswith("<locals>"):
-            _scopes.add((module, scope))
-        if module not in _modules:
-            _modules.add(module)
-            scan.look_at_module(module)
-        scan.run()
+        try:
+            _look_through(function)
+        except Exception:
+            return  # a function so odd that it tells nothing: its classes stay unknown
 
 
 def find_class(cls: type) -> bool:
@@ -81,10 +73,21 @@ def find_name(name: str) -> bool:
 def _look_through_announced() -> None:
     with _lock:
         while _announced:
-            try:
-                register_annotations(_announced.pop(0))
-            except Exception:
-                continue  # a function so odd that it tells nothing: its classes stay unknown
+            register_annotations(_announced.pop(0))
+
+
+def _look_through(function: Any) -> None:
+    function = inspect.unwrap(function)
+    function = getattr(function, "func", function)
+    module, scope = function.__module__, function.__qualname__.rpartition(".")[0]
+    if scope.endswith("<locals>"):
+        _scopes.add((module, scope))
+    scan = _Scan()
+    scan.look_at_function(function)
+    if module not in _modules:
+        _modules.add(module)
+        scan.look_at_module(module)
+    scan.run()
 
 
 def _is_declared(cls: type) -> bool:
@@ -144,12 +147,10 @@ class _Scan:
 
     def run(self) -> None:
         """Walk until nothing is left, registering what is found."""
-        while self._todo and len(self._seen) < _MAX_STEPS:
+        steps = 0
+        while self._todo and steps < _MAX_STEPS:
+            steps += 1
             annotation, scope = self._todo.pop()
-            if id(annotation) in self._seen:
-                continue
-            self._seen.add(id(annotation))
-            self._kept.append(annotation)
             try:
                 self._look_at(annotation, scope)
             except Exception:
@@ -157,8 +158,14 @@ class _Scan:
 
     def _look_at(self, annotation: Any, scope: _Scope) -> None:
         if isinstance(annotation, str):
+            # The same text means different things in different places.
             self._note([scope.evaluate(annotation)], scope)
-        elif isinstance(annotation, type) and not typing.get_args(annotation):
+            return
+        if id(annotation) in self._seen:
+            return
+        self._seen.add(id(annotation))
+        self._kept.append(annotation)
+        if isinstance(annotation, type) and not typing.get_args(annotation):
             if classes.register_quietly(annotation) or typing.is_typeddict(annotation):
                 self.look_at_class(annotation)
         else:

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from ..words.errors import OptionError
+from ..words.errors import EncodeError, OptionError
 from ..words.modules import real_name
 from .forms import wire
 from .forms.wire import Form
-from .records import CustomRecipe, Recipe, recipe_for, type_name
+from .paths import type_name
+from .records import CustomRecipe, Recipe, recipe_for
 
 _T = TypeVar("_T")
 
@@ -164,4 +165,17 @@ def _refuse_taken(recipe: Recipe) -> None:
 def _add(recipe: Recipe) -> None:
     recipes[recipe.name] = recipe
     _recipes_by_class[recipe.cls] = recipe
-    forms[recipe.cls] = lambda obj: [_OBJECT, recipe.name, *recipe.parts(obj)]
+    forms[recipe.cls] = _form_maker(recipe)
+
+
+def _form_maker(recipe: Recipe) -> Callable[[Any], Form]:
+    def make_form(obj: Any) -> Form:
+        # It would arrive as an instance of the other class.
+        if recipes.get(recipe.name) is not recipe:
+            raise EncodeError(
+                f"a value of type {type_name(recipe.cls)} cannot be encoded: that class was "
+                f"defined again, and the name {recipe.name!r} is the new one's"
+            )
+        return [_OBJECT, recipe.name, *recipe.parts(obj)]
+
+    return make_form

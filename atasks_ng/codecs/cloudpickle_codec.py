@@ -9,8 +9,7 @@ from typing import Any
 
 from ..words.errors import DecodeError, EncodeError, IncompatibleError
 from .base import Codec
-from .paths import has_attributes, locate, shown
-from .records import type_name
+from .paths import has_attributes, locate, shown, type_name
 
 # Bytecode travels, and its meaning changes with each minor version.
 _VERSION = bytes(sys.version_info[:2])

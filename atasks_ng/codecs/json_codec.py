@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 
 from ..words.errors import DecodeError, EncodeError
 from .base import Codec
-from .paths import locate, shown
-from .records import type_name
+from .paths import locate, shown, type_name
 
 _SCALARS = frozenset({type(None), bool, int, str})
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -1,4 +1,4 @@
-"""Where in a value the part sits that cannot be encoded, for the sentence that says so."""
+"""Words for errors: where in a value the part sits that cannot be encoded, and what it is."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def locate(
         path, steps = "value", _steps(value, has_parts)
     # Each step encodes the rest once more, and what is nested too deep goes on for long.
     while len(above) <= _MAX_STEPS:
-        bad = next(((step, part) for step, part in steps if not is_encodable(part)), None)
+        try:
+            bad = next(((step, part) for step, part in steps if not is_encodable(part)), None)
+        except Exception:
+            break  # a container that cannot even be walked over
         if bad is None:
             break
         path, value = path + bad[0], bad[1]
@@ -99,6 +102,13 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
 def _shortened(path: str) -> str:
     half = _MAX_SHOWN // 2
     return path if len(path) <= _MAX_SHOWN else f"{path[:half]} ... {path[-half:]}"
+
+
+def type_name(cls: type) -> str:
+    """Return the name of a class for people: without the module if it is a built-in."""
+    if cls.__module__ == "builtins":
+        return cls.__qualname__
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def shown(value: Any) -> str:

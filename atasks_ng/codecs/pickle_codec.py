@@ -7,8 +7,7 @@ from typing import Any
 
 from ..words.errors import DecodeError, EncodeError
 from .base import Codec
-from .paths import has_attributes, locate, shown
-from .records import type_name
+from .paths import has_attributes, locate, shown, type_name
 
 
 class PickleCodec(Codec):

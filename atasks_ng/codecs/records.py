@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..words.errors import DecodeError, EncodeError
+from .paths import type_name
 
 # Where attrs keeps a hash once computed; the hash of a string differs between processes.
 _CACHED_HASH = "_attrs_cached_hash"
@@ -263,13 +264,6 @@ def is_model(cls: type) -> bool:
 def is_named_tuple(cls: type) -> bool:
     """Tell whether a class was made by ``NamedTuple`` or ``namedtuple``."""
     return issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
-
-
-def type_name(cls: type) -> str:
-    """Return the name of a class for people: without the module if it is a built-in."""
-    if cls.__module__ == "builtins":
-        return cls.__qualname__
-    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _fields_of(cls: Any) -> list[Field] | None:

@@ -27,6 +27,7 @@ from ..protocol.actions import (
 from ..protocol.callee import Callee
 from ..protocol.calls import IncomingCall
 from ..protocol.slots import RESUMED
+from ..protocol.tables import CANCELLING
 from ..transport.base import PROCESS, Delivery, Message, Transport
 from ..words import errors, hooks
 from .executors import Executors
@@ -320,12 +321,13 @@ class Incoming:
 
     def _interrupt(self, action: Interrupt) -> None:
         call = action.call
-        if call.begun:
+        if not call.begun:
+            # Cancelled before its first step, which is about to come, a task never runs, and
+            # nobody would answer.
+            self.loop.call_soon(self._interrupt, action)
+        elif call.state is CANCELLING:
             call.cancels += 1
             call.task.cancel(*([action.message] if action.message is not None else []))
-        else:
-            # Cancelled before its first step, a task never runs, and nobody would answer.
-            call.interrupted = True
 
     def _say(self, action: Say) -> None:
         action.call.delivery.say(envelopes.encode(action.envelope))

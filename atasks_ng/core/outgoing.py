@@ -29,7 +29,7 @@ from ..protocol.actions import (
 from ..protocol.caller import Caller
 from ..protocol.calls import CallerTimes, OutgoingCall
 from ..protocol.streams import Consumer
-from ..protocol.tables import ENDED, PARKED
+from ..protocol.tables import ENDED
 from ..transport.base import NESTED, PROCESS, ROOT, WORKERS, Message, Transport
 from ..words import errors, hooks
 from ..words.ids import new_id
@@ -219,40 +219,23 @@ class Outgoing:
                 await ready
 
     async def _outcome(self, call: OutgoingCall) -> Any:
-        cancelled: asyncio.CancelledError | None = None
-        counted = _count_cancels()
+        call.waiter = _Waiter(self, call)
         try:
-            while True:
-                waiter = call.waiter = self.loop.create_future()
-                try:
-                    outcome = await waiter
-                except asyncio.CancelledError as exc:
-                    if call.state is ENDED or call.state is PARKED:
-                        raise  # the answer and the cancel came in one step of the loop
-                    cancelled = exc
-                    before, counted = counted, _count_cancels()
-                    # Two cancels in one step of the loop raise once, and count twice.
-                    for _ in range(max(1, counted - before)):
-                        self._cancel(call, exc)
-                    if call.state is ENDED:
-                        raise  # the link is down, and nobody could say how the callee ended
-                else:
-                    if outcome is None and cancelled is not None:
-                        raise cancelled
-                    return outcome
+            outcome = await call.waiter
         except GeneratorExit:
             self.abandon(call)
             raise
         finally:
             call.waiter = None
-            del cancelled
+        if outcome is None:
+            # It was cancelled, and nobody can say how the callee ended.
+            raise _cancelled(call.cancel_message)
+        return outcome
 
-    def _cancel(self, call: OutgoingCall, exc: asyncio.CancelledError) -> None:
-        message = exc.args[0] if exc.args else None
+    def cancel(self, call: OutgoingCall, message: Any) -> None:
+        """The asyncio task that awaits a call is being cancelled."""
         text = message if message is None or isinstance(message, str) else str(message)
         call.cancels += 1
-        # The waiter that was cancelled is still there, and a done one is not woken again: a call
-        # that ends at once ends in the caller of this method.
         self._do(self._caller.cancel(call, text, self.loop.time()))
         self._set_timer()
 
@@ -279,7 +262,7 @@ class Outgoing:
         if isinstance(outcome, BaseException):
             return outcome
         if type(outcome) is envelopes.Cancelled:
-            return asyncio.CancelledError(*([outcome.message] if outcome.message else []))
+            return _cancelled(outcome.message)
         if type(outcome) is envelopes.Refusal:
             return _refused(outcome)
         await self.settle_accounts(codec, call, outcome)
@@ -448,9 +431,28 @@ _CARRY_OUT: dict[type, Callable[[Outgoing, Any], None]] = {
 }
 
 
-def _count_cancels() -> int:
-    me = asyncio.current_task()
-    return 0 if me is None else me.cancelling()
+class _Waiter(asyncio.Future[Any]):
+    """
+    What a caller awaits.
+
+    A cancel goes to the callee, at once, and the waiter goes on until the callee has ended: so is
+    an asyncio task cancelled that awaits another one.
+    """
+
+    def __init__(self, outgoing: Outgoing, call: OutgoingCall) -> None:
+        super().__init__(loop=outgoing.loop)
+        self._outgoing = outgoing
+        self._call = call
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self.done():
+            return False
+        self._outgoing.cancel(self._call, msg)
+        return True
+
+
+def _cancelled(message: str | None) -> asyncio.CancelledError:
+    return asyncio.CancelledError(*([] if message is None else [message]))
 
 
 def _milliseconds(seconds: float) -> int:

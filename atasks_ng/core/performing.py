@@ -47,6 +47,9 @@ class Performing:
         except Exception as exc:
             self._incoming.body_ended(call)
             return envelopes.Refusal(call.id, "DecodeError", [str(exc)])
+        except asyncio.CancelledError as exc:
+            self._incoming.body_ended(call)
+            return await self._failure(exc)
         try:
             value = await self._run(args, kwargs)
         except BaseException as exc:
@@ -74,9 +77,6 @@ class Performing:
 
     async def _run(self, args: Any, kwargs: Any) -> Any:
         call = self._call
-        if call.interrupted:
-            message = call.cancel_message
-            raise asyncio.CancelledError(*([] if message is None else [message]))
         if self._task.kind is not STREAM:
             return await self._incoming.run(self._task, args, kwargs)
         producing = Producing(self._incoming, call, self._task, self._codec, self._brought)

@@ -196,7 +196,6 @@ class IncomingCall:
         "delivery",
         "expired",
         "id",
-        "interrupted",
         "lost",
         "nested",
         "producing",
@@ -231,7 +230,6 @@ class IncomingCall:
         self.silence_at: float | None = None
         # The shell's own. No rule looks at them.
         self.begun = False
-        self.interrupted = False
         self.cancels = 0
         self.context: Any = None
         self.delivery: Any = None

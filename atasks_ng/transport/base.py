@@ -37,6 +37,7 @@ from ..words.errors import (
     NotConnectedError,
     ProtocolError,
 )
+from ..words.options import check_name
 
 if TYPE_CHECKING:
     from .backends.loopback import LoopbackTransport as LoopbackTransport
@@ -159,7 +160,7 @@ class Transport:
     """
 
     def __init__(self, namespace: str = "default") -> None:
-        self.namespace = namespace
+        self.namespace = check_name("namespace", namespace)
         #: Where other processes reach this one; ``None``: they cannot, and streams do not work.
         self.address: str | None = None
         self.callback: Callback | None = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 from collections.abc import Callable
 from typing import Any
 
-from ..words.errors import BadURLError
+from ..words.errors import BadURLError, OptionError
 from .base import Transport
 
 #: The environment variable that holds the default URL.
@@ -67,7 +68,19 @@ def transport_from_url(url: str, namespace: str = "default", **options: Any) -> 
             reason = f"no transport has the scheme {scheme!r}; {_schemes()}"
             raise BadURLError(mask(url), reason) from None
         factory = getattr(importlib.import_module(module), name)
+    _refuse_unknown(scheme, factory, options)
     return factory(namespace=namespace, url=url, **options)
+
+
+def _refuse_unknown(scheme: str, factory: Factory, options: dict[str, Any]) -> None:
+    parameters = inspect.signature(factory).parameters.values()
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return
+    known = [each.name for each in parameters if each.name not in ("namespace", "url")]
+    for name in options:
+        if name not in known:
+            allowed = f"the options are {', '.join(known)}" if known else "it has none"
+            raise OptionError(f"{scheme}:// has no option {name!r}: {allowed}")
 
 
 def mask(url: str) -> str:

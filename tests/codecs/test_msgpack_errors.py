@@ -120,6 +120,13 @@ def test_long_path_is_shortened():
     assert len(sentence) < 400
 
 
+def test_one_memoryview_among_many_parts_is_refused():
+    value = [{"n": number, "b": [b"b"]} for number in range(200)]
+    value[7]["b"].append(memoryview(b"x"))
+
+    assert sentence_for(value).startswith("value[7]['b'][1]: a value of type memoryview")
+
+
 def test_key_with_a_buffer_in_it_is_refused():
     @register
     @dataclasses.dataclass(eq=False)
@@ -149,6 +156,16 @@ def test_value_nested_too_deep_is_refused(wrap, leaf):
 
     with pytest.raises(EncodeError, match="nested too deep"):
         codec.encode(value)
+
+
+def test_container_that_cannot_be_walked_over_is_refused():
+    class Shy(dict):
+        def items(self):
+            raise RuntimeError
+
+        __iter__ = keys = items
+
+    assert sentence_for([Shy(a=1)]).startswith("value[0]: a value of type ")
 
 
 def test_error_keeps_its_cause():

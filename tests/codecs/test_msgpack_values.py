@@ -287,6 +287,15 @@ def test_large_set_arrives():
     assert same(there_and_back(value), value)
 
 
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: (value,)], ids=["", "marked"])
+def test_one_bytearray_among_many_parts_arrives(wrap):
+    value = wrap([{"n": number, "b": b"b", "l": [196]} for number in range(200)])
+    rows = value if isinstance(value, list) else value[0]
+    rows[-2]["l"][0] = bytearray(b"x")
+
+    assert same(there_and_back(value), value)
+
+
 def test_call_costs_no_more_bytes_than_plain_msgpack_plus_nothing():
     call = ((1, "abc", {"k": [1, 2, 3]}), {})
 

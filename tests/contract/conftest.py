@@ -33,78 +33,61 @@ def get_broker(request: pytest.FixtureRequest) -> Callable[[], Broker]:
 
 
 @pytest.fixture
-def router_options() -> dict[str, Any]:
-    """Options of the router; a test that needs others is parametrized with them."""
-    return {}
-
-
-@pytest.fixture
 def key() -> str:
     """The page of the journal that belongs to this test."""
     return uuid.uuid4().hex
 
 
-@pytest.fixture(params=params(TRANSPORTS))
-async def world(
-    request: pytest.FixtureRequest,
-    get_broker: Callable[[], Broker],
-    router_options: dict[str, Any],
-) -> AsyncIterator[World]:
-    """Every transport, with the default codec."""
-    async with open_world(request.param, 100, get_broker, **router_options) as world:
-        yield world
+@pytest.fixture
+def router_options() -> dict[str, Any]:
+    """Options of the router; a test that needs others is parametrized with them."""
+    return {}
 
 
-@pytest.fixture(params=params(TRANSPORTS))
-async def narrow_world(
-    request: pytest.FixtureRequest,
-    get_broker: Callable[[], Broker],
-    router_options: dict[str, Any],
-) -> AsyncIterator[World]:
-    """Every transport, one worker, one slot."""
-    async with open_world(request.param, 1, get_broker, **router_options) as world:
-        yield world
+def _fixture(places: list[Any], concurrency: int = 100) -> Any:
+    """Return a fixture that opens each of the places in turn."""
+
+    @pytest.fixture(params=places)
+    async def world(
+        request: pytest.FixtureRequest,
+        get_broker: Callable[[], Broker],
+        router_options: dict[str, Any],
+    ) -> AsyncIterator[World]:
+        async with open_world(request.param, concurrency, get_broker, **router_options) as world:
+            yield world
+
+    return world
 
 
-@pytest.fixture(params=params(TRANSPORTS, but="remote"))
-async def near_world(
-    request: pytest.FixtureRequest,
-    get_broker: Callable[[], Broker],
-    router_options: dict[str, Any],
-) -> AsyncIterator[World]:
-    """Every transport whose worker is in this process, so that a test can look inside."""
-    async with open_world(request.param, 100, get_broker, **router_options) as world:
-        yield world
+# Every transport, with the default codec.
+world = _fixture(params(TRANSPORTS))
 
+# The same with one worker and one slot.
+narrow_world = _fixture(params(TRANSPORTS), concurrency=1)
 
-@pytest.fixture(params=params(TRANSPORTS, but="own"))
-async def streaming_world(
-    request: pytest.FixtureRequest,
-    get_broker: Callable[[], Broker],
-    router_options: dict[str, Any],
-) -> AsyncIterator[World]:
-    """Every transport that carries async generators."""
-    async with open_world(request.param, 100, get_broker, **router_options) as world:
-        yield world
+# Those whose worker is in this process, so that a test can look inside, or define tasks.
+near_world = _fixture(params(TRANSPORTS, but="remote"))
 
+# Those that carry async generators.
+streaming_world = _fixture(params(TRANSPORTS, but="own"))
 
-@pytest.fixture(params=params(PAIRS))
-async def coded_world(
-    request: pytest.FixtureRequest,
-    get_broker: Callable[[], Broker],
-    router_options: dict[str, Any],
-) -> AsyncIterator[World]:
-    """Every transport, with every codec."""
-    async with open_world(request.param, 100, get_broker, **router_options) as world:
-        yield world
+# Every transport, with every codec.
+coded_world = _fixture(params(PAIRS))
 
+# With every codec that keeps the types of values.
+exact_world = _fixture(params(PAIRS, but="json"))
 
-@pytest.fixture(params=params(PAIRS, but="json"))
-async def exact_world(
-    request: pytest.FixtureRequest,
-    get_broker: Callable[[], Broker],
-    router_options: dict[str, Any],
-) -> AsyncIterator[World]:
-    """Every transport, with every codec that keeps the types of values."""
-    async with open_world(request.param, 100, get_broker, **router_options) as world:
-        yield world
+# With every codec that takes anything that can be pickled.
+pickling_world = _fixture(params(PAIRS, but="json msgpack"))
+
+# Async generators, with every codec.
+coded_streaming_world = _fixture(params(PAIRS, but="own"))
+
+# The transport that a user wrote.
+own_world = _fixture(params(TRANSPORTS, but="loopback amqp remote"))
+
+# The transport within one event loop.
+loopback_world = _fixture(params(TRANSPORTS, but="own amqp remote"))
+
+# Those whose worker is in this process and can hand back, with one slot.
+narrow_near_world = _fixture(params(TRANSPORTS, but="own remote"), concurrency=1)

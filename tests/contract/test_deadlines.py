@@ -97,6 +97,17 @@ async def test_travelling_timeout_raises_timeout_error(world: World, key: str) -
     await until(lambda: _has_note(key, "cleaned up"))
 
 
+async def test_clean_up_after_a_travelling_timeout_is_not_interrupted(
+    world: World, key: str
+) -> None:
+    with pytest.raises(TimeoutError):
+        async with timeout(0.1):
+            # The deadline rings on both sides, and both tell the body to stop.
+            await tasks.hang(key, 0.1)
+
+    await until(lambda: _has_note(key, "cleaned up"))
+
+
 async def test_travelling_timeout_reaches_the_body(world: World) -> None:
     async with timeout(20) as scope:
         left = await tasks.time_left()

@@ -119,11 +119,12 @@ async def count(file: Path, n: int) -> AsyncIterator[int]:
 
 
 @atask
-async def work(file: Path, seconds: float) -> int:
-    """Write down who works, and return it a while later."""
+async def work(file: Path, release: Path) -> int:
+    """Write down who works, and return it when another file is there."""
     with file.open("a") as lines:
         lines.write(f"{os.getpid()}\n")
-    await asyncio.sleep(seconds)
+    while not release.exists():  # noqa: ASYNC110 - another process makes it
+        await asyncio.sleep(0.005)
     return os.getpid()
 
 

@@ -281,16 +281,16 @@ async def test_generator_is_no_further_ahead_than_its_window(
 async def test_calls_of_a_killed_worker_are_delivered_again(
     start_worker: Callable[..., WorkerProcess], tasks: ModuleType, amqp_url: str, tmp_path: Path
 ) -> None:
-    file = tmp_path / "workers"
-    workers = {
-        worker.process.pid: worker for worker in (start_worker("kill"), start_worker("kill"))
-    }
+    file, release = tmp_path / "workers", tmp_path / "release"
+    workers = {each.process.pid: each for each in [start_worker("kill"), start_worker("kill")]}
     async with connect(amqp_url, namespace=tasks.NAMESPACE):
-        call = asyncio.create_task(tasks.work.options(queue="kill")(file, 0.5))
+        call = asyncio.create_task(tasks.work.options(queue="kill")(file, release))
         await until(lambda: lines_of(file))
         first = int(lines_of(file)[0])
 
         workers[first].process.kill()
+        workers[first].process.wait()
+        release.touch()
 
         second = await call
     assert {first, second} == set(workers)
@@ -304,17 +304,19 @@ async def test_calls_outlive_a_restart_of_the_broker(
     tasks: ModuleType,
     tmp_path: Path,
 ) -> None:
+    file, release = tmp_path / "workers", tmp_path / "release"
     broker = private_broker()
     start_worker("default", broker.url)
     async with connect(broker.url, namespace=tasks.NAMESPACE):
-        call = asyncio.create_task(tasks.work(tmp_path / "workers", 0.2))
-        await until(lambda: lines_of(tmp_path / "workers"))
+        call = asyncio.create_task(tasks.work(file, release))
+        await until(lambda: lines_of(file))
 
         await asyncio.to_thread(broker.kill)
+        release.touch()
         await asyncio.to_thread(broker.start)
 
         async with asyncio.timeout(30):
-            assert str(await call) in lines_of(tmp_path / "workers")
+            assert str(await call) in lines_of(file)
             assert await tasks.echo("afterwards") == "afterwards"
 
 
@@ -325,17 +327,18 @@ async def test_stopped_worker_ends_what_runs_and_puts_the_rest_back(
     first = start_worker("stop")
     work = tasks.work.options(queue="stop")
     async with connect(amqp_url, namespace=tasks.NAMESPACE):
-        running = asyncio.create_task(work(tmp_path / "running", 1.0))
+        running = asyncio.create_task(work(tmp_path / "running", tmp_path / "release"))
         await until(lambda: lines_of(tmp_path / "running"))
-        waiting = asyncio.create_task(work(tmp_path / "waiting", 0))
+        waiting = asyncio.create_task(work(tmp_path / "waiting", tmp_path))
         second = start_worker("stop")
 
-        log = await asyncio.to_thread(first.stop)
+        stopping = asyncio.create_task(asyncio.to_thread(first.stop))
 
-        assert await running == first.process.pid
         assert await waiting == second.process.pid
+        (tmp_path / "release").touch()
+        assert await running == first.process.pid
+        assert "performed 1 calls, handed back" in await stopping
     assert first.process.returncode == 0
-    assert "performed 1 calls" in log
 
 
 @guarantee(12)
@@ -349,12 +352,14 @@ async def test_rubbish_in_the_queue_disturbs_nothing(
     for body in (b"", b"rubbish", b"\x93\x01\x01\xa1x"):
         sent = await channel.basic_publish(body, exchange=exchange, routing_key="rubbish")
         assert type(sent).__name__ == "Ack"
-    await connection.close()
 
     async with connect(amqp_url, namespace=tasks.NAMESPACE), asyncio.timeout(5):
         assert await tasks.echo.options(queue="rubbish")("still there") == "still there"
 
     assert worker.stop().count("refused a message") == 3
+    kept = await channel.queue_declare(f"atasks_ng.{tasks.NAMESPACE}.dead", passive=True)
+    assert kept.message_count == 3
+    await connection.close()
 
 
 def test_every_guarantee_has_a_test() -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from atasks_ng.cli.parser import make_parser
 from atasks_ng.protocol.callee import CALLEE
 from atasks_ng.protocol.caller import CALLER
 from atasks_ng.words import errors
@@ -76,3 +81,56 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
 
     places = (ROOT, ROOT / "atasks_ng")
     assert [name for name in named if not any((place / name).exists() for place in places)] == []
+
+
+# -- commands ----------------------------------------------------------------------------------
+
+
+def sessions() -> Iterator[tuple[str, str]]:
+    """Yield each command that a page shows with what it prints, and that."""
+    for page in PAGES:
+        for block in re.findall(r"code-block:: console\n\n((?:   .+\n)+)", page.read_text()):
+            for session in block.split("   $ ")[1:]:
+                command, _, printed = session.partition("\n")
+                yield command, printed.replace("   ", "", 1).replace("\n   ", "\n")
+
+
+@pytest.mark.parametrize(("command", "printed"), list(sessions()))
+def test_command_prints_what_a_page_shows(command: str, printed: str) -> None:
+    python, module, package, name, *options = shlex.split(command)
+    assert (python, module, package) == ("python", "-m", "scenarios")
+    # That it prints the same over a broker is shown by the tests of the scenarios.
+    assert options in ([], ["--on", "amqp", "--workers", "2"])
+
+    done = subprocess.run(
+        [sys.executable, module, package, name],
+        cwd=ROOT,
+        env={**os.environ, "ATASKS_NG_URL": "loopback://"},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+    )
+
+    assert done.stdout == printed
+
+
+def commands() -> Iterator[str]:
+    """Yield each line of a page that starts a worker or a program."""
+    for page in PAGES:
+        yield from re.findall(r"^ {3}atasks-ng (.+)$", page.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", list(commands()))
+def test_command_can_be_parsed(line: str) -> None:
+    assert make_parser().parse_args(shlex.split(line)).perform
+
+
+def test_names_of_the_predecessor_exist() -> None:
+    text = (DOCS / "guide" / "migrating.rst").read_text()
+    (old,) = re.findall(r"\n\n(``JobNotFound``.+?)\n\n", text, re.DOTALL)
+    names = re.findall(r"``(\w+)``", old)
+
+    places = [importlib.import_module(f"atasks_ng.{each}") for each in ("router", "transport.base")]
+    assert len(names) == 6
+    assert [name for name in names if not any(hasattr(place, name) for place in places)] == []

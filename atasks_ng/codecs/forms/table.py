@@ -8,7 +8,8 @@ from typing import Any
 from ...words.errors import DecodeError, EncodeError
 from .. import classes
 from ..annotations import find_class, find_name
-from ..records import recipe_for, type_name
+from ..paths import type_name
+from ..records import recipe_for
 from . import arrays, containers, scalars, times, wire
 from .wire import Form, Mark
 

@@ -125,7 +125,8 @@ def read_sent(data: bytes) -> list[Any]:
     """Return the messages in a stream of frames; fails if one is not in one piece."""
     found: list[Any] = []
     body: bytes | None = None
-    missing = 0
+    owner = missing = 0
+    id: str | None = None
     while data:
         size, channel, frame = pamqp.frame.unmarshal(data)
         data = data[size:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import pamqp.frame
@@ -142,7 +143,7 @@ def of_connection() -> st.SearchStrategy[Unit]:
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[bytes, list[Any]]:
     """The bytes of a stream, and the log that a splitter must write."""
-    queues: list[list[tuple[bytes, Unit, bool]]] = []
+    queues: list[list[tuple[bytes, Unit]]] = []
     for channel in (*DATA, *OTHER):
         kinds = (
             of_connection()
@@ -150,16 +151,15 @@ def streams(draw: st.DrawFn) -> tuple[bytes, list[Any]]:
             else st.one_of(messages(channel), confirmations(channel), answers(channel))
         )
         units = draw(st.lists(kinds, max_size=3))
-        queues.append(
-            [(f, unit, i == len(unit.frames) - 1) for unit in units for i, f in enumerate(unit.frames)]
-        )
-    data, log = b"", []
+        queues.append([(frame, unit) for unit in units for frame in unit.frames])
+    data = b""
+    log: list[Any] = []
     while any(queues):
         queue = draw(st.sampled_from([queue for queue in queues if queue]))
         # A few in a row: whole messages are the common case.
-        for frame, unit, is_last in [queue.pop(0) for _ in range(min(len(queue), draw(_RUNS)))]:
+        for frame, unit in [queue.pop(0) for _ in range(min(len(queue), draw(_RUNS)))]:
             data += frame
-            if is_last and unit.event is not None:
+            if frame is unit.frames[-1] and unit.event is not None:
                 log.append(unit.event)
             if unit.channel not in DATA or unit.event is None:
                 _passed(log, frame)
@@ -191,7 +191,7 @@ class Recorder:
         """Feed a stream, cut at these places; stop when it is found to be broken."""
         edges = [0, *sorted(min(cut, len(data)) for cut in cuts or []), len(data)]
         try:
-            for start, end in zip(edges, edges[1:], strict=False):
+            for start, end in itertools.pairwise(edges):
                 self.splitter.feed(data[start:end])
         except StreamError as exc:
             self.error = str(exc)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pamqp.frame
 import pytest
 from hypothesis import example, given
@@ -43,7 +45,7 @@ def marshal(channel: int, parcel: Parcel, limit: int) -> bytes:
         expiration=None if parcel.ttl_ms is None else str(parcel.ttl_ms),
     )
     body = parcel.body
-    parts = [
+    parts: list[Any] = [
         commands.Basic.Publish(0, parcel.exchange, parcel.key, parcel.mandatory, False),
         ContentHeader(0, len(body), properties),
         *[ContentBody(body[at : at + limit]) for at in range(0, len(body), limit)],

@@ -224,19 +224,18 @@ async def test_an_answer_is_out_when_its_request_is_settled(pair: Pair) -> None:
 
 
 async def test_listening_acknowledges(pair: Pair) -> None:
-    bodies: list[bytes] = []
-    await pair.receiver.listen(pair.queue, "consumer", bodies.append)
+    bodies: asyncio.Queue[bytes] = asyncio.Queue()
+    await pair.receiver.listen(pair.queue, "consumer", bodies.put_nowait)
 
     for number in range(1000):
         pair.sender.publish(pair.parcel(number, b"%d" % number))
     async with asyncio.timeout(30):
-        while len(bodies) < 1000:
-            await asyncio.sleep(0.01)
+        taken = [await bodies.get() for _ in range(1000)]
     await pair.receiver.flush()
     await pair.close()
     await pair.open()
 
-    assert bodies == [b"%d" % number for number in range(1000)]
+    assert taken == [b"%d" % number for number in range(1000)]
     assert await pair.count() == 0
 
 

@@ -154,7 +154,9 @@ def test_splitter_tells_of_a_channel_that_is_closed() -> None:
             b"\x01\x00\x01\x00\x00\x00\x04\x00\x3c\x00\x50\xce", "cut short", id="ack cut short"
         ),
         pytest.param(
-            DELIVER + b"\x02\x00\x01\x00\x00\x00\x02\x00\x3c\xce", "cut short", id="header cut short"
+            DELIVER + b"\x02\x00\x01\x00\x00\x00\x02\x00\x3c\xce",
+            "cut short",
+            id="header cut short",
         ),
     ],
 )
