@@ -13,6 +13,7 @@ Put ``@atask`` on a coroutine function, start workers, and ``await f(x)`` runs o
         assert await square(4) == 16
 """
 
+from . import errors
 from ._version import __version__
 from .core.connecting import Connection, connect
 from .core.context import propagate
@@ -20,7 +21,6 @@ from .core.deadlines import timeout
 from .core.running import run
 from .places.current import Call, current_call
 from .tasks import atask
-from .words import errors
 from .worker.serving import Worker, serve
 
 __all__ = [

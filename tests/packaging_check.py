@@ -56,7 +56,7 @@ def build(folder: Path) -> tuple[Path, Path]:
     # From a copy: a build writes into its source tree, where others may be building, too.
     copy = folder / "source"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LOCAL))
-    run(sys.executable, "-m", "build", "--outdir", folder, copy, cwd=folder)
+    run(sys.executable, "-m", "build", "--quiet", "--outdir", folder, copy, cwd=folder)
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
     return sdist, wheel
 

@@ -59,12 +59,13 @@ class Port:
     def on_envelope(self, body: bytes, context: Context | None = None) -> None:
         """An envelope for this process."""
         try:
-            envelope = envelopes.decode(body)
+            self._take(envelopes.decode(body), context)
         except errors.ProtocolError as exc:
             logger.warning("dropped a message: %s", exc)
             if hooks.listeners:
                 hooks.emit(hooks.MessageDropped(str(exc), None))
-            return
+
+    def _take(self, envelope: envelopes.Envelope, context: Context | None) -> None:
         if isinstance(envelope, _FOR_WORKERS):
             if self.incoming is not None:
                 self.incoming.on_envelope(envelope, context)

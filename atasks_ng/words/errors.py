@@ -35,6 +35,32 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = [
+    "AtasksError",
+    "BadMessageError",
+    "BadURLError",
+    "CallError",
+    "CodecError",
+    "ConnectionLostError",
+    "DeadlineError",
+    "DecodeError",
+    "EncodeError",
+    "IncompatibleError",
+    "NoCodecError",
+    "NoWorkerError",
+    "NotConnectedError",
+    "OptionError",
+    "ProtocolError",
+    "RecursionTooDeepError",
+    "RegisteredTwiceError",
+    "RemoteError",
+    "TooLargeError",
+    "UnknownTaskError",
+    "UnsupportedError",
+    "UsageError",
+    "WorkerLostError",
+]
+
 
 class AtasksError(Exception):
     """Root of every error that the library itself raises."""

@@ -86,13 +86,14 @@ class _Consumer:
     def __init__(self, transport: LoopbackTransport, window: int) -> None:
         self.transport = transport
         self.window = window
-        self.extra = 0
+        #: How many calls may be held beside the window, for each queue they came by.
+        self.extra: dict[str, int] = {}
         self.stopped = False
         self.unsettled: dict[_LoopbackDelivery, None] = {}
 
     @property
     def has_room(self) -> bool:
-        return len(self.unsettled) < self.window + self.extra
+        return len(self.unsettled) < self.window + sum(self.extra.values())
 
 
 class _Queue:
@@ -149,10 +150,11 @@ class _Hub:
             self._deliver(queue, nested)
 
     def widen(self, transport: LoopbackTransport, queue: str, nested: bool, extra: int) -> None:
-        for consumer in self._queue(queue, nested=nested).consumers:
+        served_by = self._served(queue)
+        for consumer in self._queue(served_by, nested=nested).consumers:
             if consumer.transport is transport:
-                consumer.extra = extra
-        self._deliver(queue, nested)
+                consumer.extra[queue] = extra
+        self._deliver(served_by, nested)
 
     def drop_consumers(self, transport: LoopbackTransport, *, requeue: bool) -> None:
         for (name, nested), place in self._queues.items():
@@ -185,18 +187,18 @@ class _Hub:
         return queue if place is not None and place.consumers else ANY_QUEUE
 
     def requeue(self, delivery: _LoopbackDelivery) -> None:
-        place = self._queue(delivery.queue, nested=delivery.nested)
+        place = self._queue(delivery.served_by, nested=delivery.nested)
         if not place.consumers:
             self._return(delivery.sender, delivery.message)
             return
         place.messages.appendleft((delivery.sender, delivery.message, None, True))
-        self._deliver(delivery.queue, delivery.nested)
+        self._deliver(delivery.served_by, delivery.nested)
 
     def settle(self, delivery: _LoopbackDelivery) -> None:
         delivery.consumer.unsettled.pop(delivery, None)
         self._holders.pop(delivery.message.id, None)
         if not delivery.consumer.stopped:
-            self._deliver(delivery.queue, delivery.nested)
+            self._deliver(delivery.served_by, delivery.nested)
 
     def answer(self, to: LoopbackTransport, body: bytes, context: Context | None) -> bool:
         self._tell(to, body, context)
@@ -276,7 +278,7 @@ _hubs = weakref.WeakKeyDictionary()
 
 
 class _LoopbackDelivery(Delivery):
-    __slots__ = ("_hub", "_settled", "consumer", "message", "sender")
+    __slots__ = ("_hub", "_settled", "consumer", "message", "sender", "served_by")
 
     def __init__(
         self,
@@ -284,19 +286,21 @@ class _LoopbackDelivery(Delivery):
         consumer: _Consumer,
         sender: LoopbackTransport,
         message: Message,
-        queue: str,
+        served_by: str,
         redelivered: bool,
     ) -> None:
         super().__init__(
             message.body,
             id=message.id,
-            queue=queue,
+            queue=message.target,
             nested=message.kind == NESTED,
             redelivered=redelivered,
             context=message.context,
         )
         self._hub = hub
         self._settled = False
+        #: The queue that brought it: its own, or the one for any.
+        self.served_by = served_by
         self.consumer = consumer
         self.sender = sender
         self.message = message

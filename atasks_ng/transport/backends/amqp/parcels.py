@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
+from collections.abc import Iterable
 from typing import Any
 
 #: Content type of everything that is published.
@@ -24,6 +26,7 @@ class Parcel:
         mandatory: True if it must come back when no queue takes it.
         persistent: True if it must survive a restart of the broker.
         headers: Headers, or ``None``.
+        joins: True if it may travel with others to the same address in one message.
     """
 
     exchange: str
@@ -35,6 +38,7 @@ class Parcel:
     mandatory: bool = False
     persistent: bool = False
     headers: dict[str, Any] | None = None
+    joins: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -73,6 +77,38 @@ class Returned:
     key: str
     id: str | None
     body: bytes
+
+
+# The one byte that no msgpack value begins with, and so no envelope.
+_JOINED = b"\xc1"
+_LENGTH = struct.Struct(">I")
+
+
+def join(bodies: Iterable[bytes]) -> bytes:
+    """
+    Return several envelopes as one body.
+
+    It is the byte ``0xC1``, and for each its length in four bytes, the most significant first, and
+    itself.
+    """
+    return _JOINED + b"".join([_LENGTH.pack(len(body)) + body for body in bodies])
+
+
+def part(body: bytes) -> list[bytes]:
+    """
+    Return the envelopes that a body consists of.
+
+    What is joined in no way that this module knows is returned as it is: whoever decodes
+    envelopes refuses it.
+    """
+    if not body.startswith(_JOINED):
+        return [body]
+    found, at, end = [], 1, len(body)
+    while end - at >= 4:
+        start = at + 4
+        at = start + _LENGTH.unpack_from(body, at)[0]
+        found.append(body[start:at])
+    return found if at == end else [body]
 
 
 class Acks:

@@ -14,7 +14,7 @@ from ....words import hooks
 from ....words.errors import ConnectionLostError, NotConnectedError, TooLargeError
 from ....words.ids import new_id
 from ...base import NESTED, PROCESS, ROOT, WORKERS, Delivery, Message, Transport
-from .parcels import Delivered, Parcel, Returned
+from .parcels import Delivered, Parcel, Returned, part
 from .session import Session
 from .settings import Names, Settings
 from .windows import Window
@@ -290,7 +290,8 @@ class AMQPTransport(Transport):
 
     def _take_body(self, body: bytes) -> None:
         if self.receiver is not None:
-            self.receiver.on_envelope(body)
+            for each in part(body):
+                self.receiver.on_envelope(each)
 
     def _take_request(self, session: Session, window: Window, delivered: Delivered) -> None:
         delivery = _AMQPDelivery(self, session, window, delivered)
@@ -300,13 +301,16 @@ class AMQPTransport(Transport):
             self.receiver.on_request(delivery)
 
     def _take_returned(self, returned: Returned) -> None:
-        id = returned.id or ""
         if self.receiver is None:
             return
         if returned.exchange == self._names.requests:
             queue, nested = self._names.queue(returned.key)
-            self.receiver.on_returned(Message(NESTED if nested else ROOT, queue, id, returned.body))
-        else:
+            kind = NESTED if nested else ROOT
+            self.receiver.on_returned(Message(kind, queue, returned.id or "", returned.body))
+            return
+        bodies = part(returned.body)
+        joined = len(bodies) > 1
+        for id in [envelopes.decode(body).id for body in bodies] if joined else [returned.id or ""]:
             if hooks.listeners:
                 hooks.emit(hooks.MessageDropped("the caller is gone", id))
             self.receiver.on_gone(id)
@@ -332,7 +336,7 @@ class AMQPTransport(Transport):
         except TooLargeError as exc:
             refusal = envelopes.Refusal(envelopes.decode(body).id, "TooLargeError", [*exc.args])
             body = envelopes.encode(refusal)
-        return Parcel(self._names.replies, address, body, id, mandatory=True)
+        return Parcel(self._names.replies, address, body, id, mandatory=True, joins=True)
 
     def dead_parcel(self, body: bytes, id: str, reason: str, queue: str) -> Parcel:
         """Return a refused message on its way to where operators find it."""

@@ -8,18 +8,24 @@ No task, future, queue or lock for a message: what arrives is handed over within
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Callable
 
 from aiormq.channel import Channel
 
-from ..parcels import Acks, Delivered, Parcel, Returned
+from ..parcels import Acks, Delivered, Parcel, Returned, join
 from . import frames
 from .base import PROBE_EXCHANGE, RETRY_AFTER, Lane, OnBody, OnDelivered, OnReturned
 from .frames import Template
 from .wire import Wire
 
 logger = logging.getLogger("atasks_ng.amqp")
+
+# Bodies up to this size share a message with others to the same address, and the message's size.
+# 64 KiB: what else fits into one frame, and is not worth a copy.
+_JOINED_BODY_BYTES = 4 * 1024
+_JOINED_BYTES = 64 * 1024
 
 # Templates that are kept: one for each address that is answered, and for each queue that is called.
 _MAX_TEMPLATES = 1000
@@ -54,6 +60,8 @@ class FastLane(Lane):
         self._consumers: dict[bytes, OnDelivered] = {}
         self._listeners: dict[bytes, OnBody] = {}
         self._acks = Acks()
+        # By address.
+        self._joined: dict[str, _Joined] = {}
         # Newest delivery of those that are acknowledged as they come.
         self._heard = 0
         self._is_open = wire.is_open
@@ -73,21 +81,51 @@ class FastLane(Lane):
     # -- sending -------------------------------------------------------------------------------
 
     def publish(self, parcel: Parcel) -> None:
-        if self._is_open:
-            self._send(parcel)
-            if self._unconfirmed is not None:
-                self._unconfirmed.add(parcel, None)
+        self._publish(parcel, None)
 
     def answer(self, tag: int, parcel: Parcel) -> None:
+        self._publish(parcel, tag)
+        if self._unconfirmed is None:
+            # Acknowledgements are written after all messages.
+            self.ack(tag)
+
+    def _publish(self, parcel: Parcel, tag: int | None) -> None:
         if not self._is_open:
             return
+        if parcel.joins and len(parcel.body) <= _JOINED_BODY_BYTES:
+            self._join(parcel, tag)
+            return
+        if parcel.key in self._joined:
+            # What goes to one address keeps its order.
+            self._send_joined(parcel.key)
         self._send(parcel)
-        if self._unconfirmed is None:
-            # Acknowledgements go out after all messages.
-            self._acks.settle(tag)
+        if self._unconfirmed is not None:
+            self._unconfirmed.add([(parcel, tag)])
+
+    def _join(self, parcel: Parcel, tag: int | None) -> None:
+        joined = self._joined.get(parcel.key)
+        if joined is None:
+            joined = self._joined[parcel.key] = _Joined()
             self._wire.stir()
+        joined.parcels.append((parcel, tag))
+        joined.size += len(parcel.body)
+        if joined.size >= _JOINED_BYTES:
+            self._send_joined(parcel.key)
+
+    def send_joined(self) -> None:
+        """Send the messages that were gathered; the wire calls this."""
+        for address in list(self._joined):
+            self._send_joined(address)
+
+    def _send_joined(self, address: str) -> None:
+        parcels = self._joined.pop(address).parcels
+        first = parcels[0][0]
+        if len(parcels) == 1:
+            self._send(first)
         else:
-            self._unconfirmed.add(parcel, tag)
+            self._send(dataclasses.replace(first, body=join([each.body for each, _ in parcels])))
+        if self._unconfirmed is not None:
+            self._unconfirmed.add(parcels)
 
     def ack(self, tag: int) -> None:
         if self._is_open:
@@ -199,16 +237,9 @@ class FastLane(Lane):
     def _take_verdict(self, parcel: Parcel, tag: int | None, taken: bool) -> None:
         if not taken:
             # The queue has failed for the moment. Nobody else would send this again.
-            loop = asyncio.get_running_loop()
-            loop.call_later(RETRY_AFTER, self._publish_again, parcel, tag)
+            asyncio.get_running_loop().call_later(RETRY_AFTER, self._publish, parcel, tag)
         elif tag is not None:
             self.ack(tag)
-
-    def _publish_again(self, parcel: Parcel, tag: int | None) -> None:
-        if tag is None:
-            self.publish(parcel)
-        else:
-            self.answer(tag, parcel)
 
     # -- ending --------------------------------------------------------------------------------
 
@@ -226,8 +257,19 @@ class FastLane(Lane):
     def on_closed(self) -> None:
         """Send nothing more; the wire calls this, too."""
         self._is_open = False
+        self._joined.clear()
         if self._unconfirmed is not None:
             self._unconfirmed.close()
+
+
+class _Joined:
+    """What goes to one address in one message, each with the delivery that it answers."""
+
+    __slots__ = ("parcels", "size")
+
+    def __init__(self) -> None:
+        self.parcels: list[tuple[Parcel, int | None]] = []
+        self.size = 0
 
 
 class _Unconfirmed:
@@ -235,18 +277,19 @@ class _Unconfirmed:
     Messages that the broker has not confirmed, by their number on the channel.
 
     Args:
-        verdict: Called with each message, the delivery it answers, and whether it was taken.
+        verdict: Called with each of their parcels, the delivery it answers, and whether it was
+            taken.
     """
 
     def __init__(self, verdict: Callable[[Parcel, int | None, bool], None]) -> None:
         self._verdict = verdict
-        self._parcels: dict[int, tuple[Parcel, int | None]] = {}
+        self._parcels: dict[int, list[tuple[Parcel, int | None]]] = {}
         self._last = 0
         self._waiters: list[asyncio.Future[None]] = []
 
-    def add(self, parcel: Parcel, tag: int | None) -> None:
+    def add(self, parcels: list[tuple[Parcel, int | None]]) -> None:
         self._last += 1
-        self._parcels[self._last] = (parcel, tag)
+        self._parcels[self._last] = parcels
 
     def confirm(self, number: int, multiple: bool, taken: bool) -> None:
         numbers = [number]
@@ -254,9 +297,8 @@ class _Unconfirmed:
             # 0: all of them. The table is in the order of the numbers.
             numbers = [each for each in self._parcels if each <= number or not number]
         for each in numbers:
-            found = self._parcels.pop(each, None)
-            if found is not None:
-                self._verdict(*found, taken)
+            for parcel, tag in self._parcels.pop(each, ()):
+                self._verdict(parcel, tag, taken)
         if not self._parcels:
             self._wake()
 

@@ -6,7 +6,7 @@ to a ``StreamWriter``, as ever. Between these two and the socket stands a :class
 ours of the incoming stream never reaches aiormq, and what we send is written between its frames:
 
 * One write a tick of the loop: messages first, then the acknowledgements. A large body is not
-  joined with the rest but written in pieces, uncopied.
+  copied together with the rest but written by itself, in pieces.
 * A message is written whole within one step, so that no frame of aiormq's falls into it.
 * While the socket takes no more, or the broker is short of memory and says so, everything waits
   here, in order.
@@ -38,7 +38,10 @@ _FULL_BYTES = 1024 * 1024
 
 
 class Sender(DataChannel, Protocol):
-    """A data channel that has acknowledgements to send after the messages of a tick."""
+    """A data channel that has something to send when a tick ends."""
+
+    def send_joined(self) -> None:
+        """Send the messages that were gathered in this tick."""
 
     def take_acks(self) -> list[bytes]:
         """Return their frames, which are then sent."""
@@ -115,9 +118,7 @@ class Wire(asyncio.Protocol):
         """Write the frames of a message, or any other frame, at the end of this tick."""
         self._outbox.append(message)
         self._outbox_bytes += len(message)
-        if not self._is_due:
-            self._is_due = True
-            self._loop.call_soon(self._flush)
+        self.stir()
 
     def send_pieces(self, pieces: list[Buffer]) -> None:
         """Write the frames of a large message, after those before it."""
@@ -127,7 +128,7 @@ class Wire(asyncio.Protocol):
         self._flush()
 
     def stir(self) -> None:
-        """Write the acknowledgements at the end of this tick."""
+        """Write what senders have at the end of this tick."""
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._flush)
@@ -144,6 +145,9 @@ class Wire(asyncio.Protocol):
         self._is_due = False
         if self._transport.is_closing():
             self._end()
+        if not self._is_held:
+            for sender in self._senders:
+                sender.send_joined()
         while not self._is_held:
             if self._outbox and type(self._outbox[0]) is list:
                 self._write_pieces()
