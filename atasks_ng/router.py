@@ -192,13 +192,18 @@ class Router:
         server, incoming = self.server, self._incoming
         if server is None or incoming is None:
             return 0
-        await server.stop_consuming()
-        handed_back = await incoming.drain(grace)
+        handed_back = 0
+        # What ran in a loop that is closed has ended with it.
+        is_alive = not incoming.loop.is_closed()
+        if is_alive:
+            await server.stop_consuming()
+            handed_back = await incoming.drain(grace)
         incoming.close()
         self._performed = incoming.performed
         self._port(server).incoming = None
         self.server = self._incoming = None
-        await server.flush()
+        if is_alive:
+            await server.flush()
         return handed_back
 
     @property

@@ -7,6 +7,7 @@ import importlib
 import sys
 
 MEASUREMENTS = {
+    "echo": "calls a second with many in flight, against others in the same run",
     "cancel": "from task.cancel() to the callee's CancelledError, against one round trip",
 }
 

@@ -290,7 +290,9 @@ class Callee:
         actions.append(Start(call))
 
     def _leave_line(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
-        self.slots.leave(call)
+        for other in self.slots.leave(call):
+            assert isinstance(other, IncomingCall)
+            actions += self.granted(other, now)
 
     def _notice(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(Say(call, Notice(call.id, NOTICE_CANCELLING, self.worker)))

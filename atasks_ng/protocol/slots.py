@@ -10,7 +10,7 @@ starts when nobody else runs, and nobody starts beside it.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Hashable
 
 RESUMED, ALONE, NESTED, ROOT = range(4)
@@ -27,8 +27,9 @@ class Slots:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        self._lines: tuple[deque[Hashable], ...] = (deque(), deque(), deque(), deque())
-        self._gone: set[Hashable] = set()
+        self._lines: tuple[OrderedDict[Hashable, None], ...] = tuple(
+            OrderedDict() for _ in (RESUMED, ALONE, NESTED, ROOT)
+        )
         self._alone: Hashable | None = None
 
     def take(self, who: Hashable, precedence: int) -> bool:
@@ -36,17 +37,19 @@ class Slots:
         if not self._lines[precedence] and self._has_room(precedence):
             self._give(who, precedence)
             return True
-        self._lines[precedence].append(who)
+        self._lines[precedence][who] = None
         return False
 
     def force(self, who: Hashable) -> None:
         """Leave the line and take a slot, even one too many: who is cancelled must not wait."""
-        self.leave(who)
+        self._forget(who)
         self.used += 1
 
-    def leave(self, who: Hashable) -> None:
-        """Leave the line without a slot."""
-        self._gone.add(who)
+    def leave(self, who: Hashable) -> list[Hashable]:
+        """Leave the line without a slot; return who got one by that, already counted."""
+        self._forget(who)
+        # Who has to run alone keeps others from starting while it waits.
+        return self._fill()
 
     def release(self, who: Hashable) -> list[Hashable]:
         """Give a slot back; return who got one by that, already counted."""
@@ -58,18 +61,17 @@ class Slots:
     @property
     def waiting(self) -> int:
         """How many stand in line."""
-        return sum(map(len, self._lines)) - len(self._gone)
+        return sum(map(len, self._lines))
+
+    def _forget(self, who: Hashable) -> None:
+        for line in self._lines:
+            line.pop(who, None)
 
     def _fill(self) -> list[Hashable]:
         given = []
         for precedence, line in enumerate(self._lines):
-            while line:
-                if line[0] in self._gone:
-                    self._gone.discard(line.popleft())
-                    continue
-                if not self._has_room(precedence):
-                    break
-                who = line.popleft()
+            while line and self._has_room(precedence):
+                who, _ = line.popitem(last=False)
                 self._give(who, precedence)
                 given.append(who)
         return given
@@ -85,12 +87,9 @@ class Slots:
             return precedence == RESUMED and self.used < self.limit
         if precedence == ALONE:
             return self.used == 0
-        if precedence > ALONE and self._first_alone():
+        if precedence > ALONE and self._lines[ALONE]:
             return False
         return self.used < self.limit
-
-    def _first_alone(self) -> bool:
-        return any(who not in self._gone for who in self._lines[ALONE])
 
     def __repr__(self) -> str:
         return f"<Slots {self.used} of {self.limit} used, {self.waiting} waiting>"

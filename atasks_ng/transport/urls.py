@@ -85,7 +85,8 @@ def _refuse_unknown(scheme: str, factory: Factory, options: dict[str, Any]) -> N
 
 def mask(url: str) -> str:
     """Return a URL with its password replaced by ``***``."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    # Up to the last "@": a password may have one that should have been escaped.
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
 
 
 def _schemes() -> str:

@@ -186,18 +186,19 @@ class Broker:
     def __init__(self, url: str) -> None:
         self.url = url
         self._unique = uuid.uuid4().hex[:12]
-        self._prefixes: set[str] = set()
+        #: Pairs of prefix and namespace.
+        self._used: set[tuple[str, str]] = set()
         self._workers: dict[str, subprocess.Popen[str]] = {}
 
-    def prefix(self, name: str) -> str:
+    def prefix(self, name: str, *namespaces: str) -> str:
         """Return a prefix for names on the broker that no other session uses."""
         found = f"test-{self._unique}-{name}"
-        self._prefixes.add(found)
+        self._used.update((found, namespace) for namespace in namespaces or ("default",))
         return found
 
-    def new_prefix(self) -> str:
+    def new_prefix(self, *namespaces: str) -> str:
         """Return a prefix that no other test uses."""
-        return self.prefix(uuid.uuid4().hex[:12])
+        return self.prefix(uuid.uuid4().hex[:12], *namespaces)
 
     def worker(self, codec: str, concurrency: int) -> str:
         """Return the prefix that a worker process serves; start it if it does not run."""
@@ -221,8 +222,8 @@ class Broker:
         connection = await aiormq.connect(self.url)
         try:
             channel = await connection.channel()
-            for prefix in self._prefixes:
-                names = Names(f"{prefix}.default")
+            for prefix, namespace in self._used:
+                names = Names(f"{prefix}.{namespace}")
                 keys = [names.key("default", nested=nested) for nested in (False, True)]
                 for queue in (*map(names.work, keys), names.dead):
                     await channel.queue_delete(queue)

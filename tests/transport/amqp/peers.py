@@ -95,9 +95,9 @@ class Bench:
         self.wire.tune(FRAME_MAX, 0)
         self.returned: list[Returned] = []
 
-    def lane(self, number: int = 1, *, confirms: bool = False) -> FastLane:
+    def lane(self, number: int = 1, *, confirms: bool = False, timeout: float = 10.0) -> FastLane:
         channel = cast(Channel, FakeChannel(number, confirms=confirms))
-        return FastLane(channel, self.wire, self.returned.append, FRAME_MAX)
+        return FastLane(channel, self.wire, self.returned.append, FRAME_MAX, timeout)
 
     def feed(self, *frames: tuple[int, Any]) -> None:
         """Let frames arrive in one read."""

@@ -13,18 +13,22 @@ from pamqp import commands
 from pamqp.heartbeat import Heartbeat
 
 from atasks_ng.transport.backends.amqp.lane import FastLane
-from atasks_ng.transport.backends.amqp.parcels import Delivered, Parcel
+from atasks_ng.transport.backends.amqp.parcels import Delivered, Parcel, join, part
 from tests.transport.amqp.peers import Bench, tick
 
 LARGE = 300 * 1024
 
 
-def parcel(number: int, size: int = 10) -> Parcel:
-    return Parcel("exchange", "key", b"b" * size, f"{number:032x}")
+def parcel(number: int, size: int = 10, *, joins: bool = False) -> Parcel:
+    return Parcel("exchange", "key", _body(number, size), f"{number:032x}", joins=joins)
 
 
 def message(number: int, size: int = 10, channel: int = 1) -> tuple[int, str, bytes]:
-    return (channel, f"{number:032x}", b"b" * size)
+    return (channel, f"{number:032x}", _body(number, size))
+
+
+def _body(number: int, size: int) -> bytes:
+    return b"%09d" % number + b"b" * (size - 9)
 
 
 async def test_messages_of_a_tick_are_one_write() -> None:
@@ -142,6 +146,81 @@ async def test_a_lane_is_not_writable_while_much_waits() -> None:
     assert lane.is_writable
 
 
+def reply(number: int, size: int = 10, address: str = "address") -> Parcel:
+    return Parcel("exchange", address, b"%d" % number * size, f"{number:032x}", joins=True)
+
+
+async def test_answers_of_a_tick_to_one_address_are_one_message() -> None:
+    bench = Bench()
+    lane = bench.lane()
+    await lane.consume("queue", "consumer", lambda _: None)
+    bench.deliver(1, 2, 3)
+
+    for number in (1, 2, 3):
+        lane.answer(number, reply(number, address="here" if number < 3 else "there"))
+    await tick()
+
+    joined = join([b"1" * 10, b"2" * 10])
+    assert bench.sent() == [
+        (1, f"{1:032x}", joined),
+        (1, f"{3:032x}", b"3" * 10),
+        (1, "ack", 3, True),
+    ]
+
+
+async def test_joined_answers_are_no_larger_than_a_frame() -> None:
+    bench = Bench()
+    lane = bench.lane()
+
+    for number in range(100):
+        lane.publish(reply(number, 1000))
+    await tick()
+
+    sizes = [len(body) for _, _, body in bench.sent()]
+    assert max(sizes) < 128 * 1024
+    assert 2 <= len(sizes) <= 4
+
+
+async def test_joined_and_other_messages_to_one_address_keep_their_order() -> None:
+    bench = Bench()
+    lane = bench.lane()
+
+    for number in range(6):
+        size = 100_000 if number in (2, 4) else 1
+        lane.publish(reply(number, size))
+    await tick()
+
+    found = [body for _, _, whole in bench.sent() for body in part(whole)]
+    assert [body[:1] for body in found] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+
+async def test_nothing_is_joined_after_the_end() -> None:
+    bench = Bench()
+    lane = bench.lane()
+    lane.publish(reply(1))
+
+    await lane.close()
+    lane.publish(reply(2))
+    await tick()
+
+    assert bench.socket.writes == []
+
+
+async def test_joined_answers_wait_for_one_confirmation() -> None:
+    bench = Bench()
+    lane = await _confirming(bench)
+    bench.deliver(1, 2, 3)
+    for number in (1, 2, 3):
+        lane.answer(number, reply(number))
+    await tick()
+    assert len(bench.sent()) == 1
+
+    bench.feed((1, commands.Basic.Ack(1, False)))
+    await tick()
+
+    assert bench.sent()[1:] == [(1, "ack", 3, True)]
+
+
 OPS = st.lists(
     st.one_of(
         st.tuples(st.just("publish"), st.sampled_from([0, 1])),
@@ -173,8 +252,8 @@ async def _check_flow(ops: list[tuple[str, int]]) -> None:
         elif op == "answer":
             tag = len(answers[which]) + 1
             bench.deliver(tag, number=channel)
-            lane.answer(tag, parcel(number, size))
-            answers[which].append(message(number, size, channel))
+            lane.answer(tag, parcel(number, size, joins=number % 2 == 0))
+            answers[which].append(number)
         elif op == "tick":
             await tick()
         elif op == "empty":
@@ -183,7 +262,7 @@ async def _check_flow(ops: list[tuple[str, int]]) -> None:
             method = commands.Connection.Blocked if op == "block" else commands.Connection.Unblocked
             bench.feed((0, method()))
         if op.startswith("publish") or op == "answer":
-            published[which].append(message(number, size, channel))
+            published[which].append(number)
     bench.feed((0, commands.Connection.Unblocked()))
     for _ in ops:
         bench.socket.empty()
@@ -192,18 +271,25 @@ async def _check_flow(ops: list[tuple[str, int]]) -> None:
     sent = bench.sent()
     for which in (0, 1):
         own = [entry for entry in sent if entry[0] == which + 1]
-        assert [entry for entry in own if entry[1] != "ack"] == published[which]
+        assert [number for entry in own for number in _numbers(entry)] == published[which]
         _check_acks(own, answers[which])
 
 
-def _check_acks(sent: list[Any], answers: list[Any]) -> None:
+def _numbers(entry: Any) -> list[int]:
+    """Return the numbers of the parcels that a message consists of."""
+    return [] if entry[1] == "ack" else [int(body[:9]) for body in part(entry[2])]
+
+
+def _check_acks(sent: list[Any], answers: list[int]) -> None:
     """Each answer before its acknowledgement, and each acknowledged once."""
     acknowledged = 0
-    for at, entry in enumerate(sent):
+    seen: set[int] = set()
+    for entry in sent:
+        seen.update(_numbers(entry))
         if entry[1] == "ack":
             assert entry[2] > acknowledged
             acknowledged = entry[2]
-            assert all(answer in sent[:at] for answer in answers[:acknowledged])
+            assert set(answers[:acknowledged]) <= seen
     assert acknowledged == len(answers)
 
 
@@ -471,3 +557,36 @@ async def test_what_the_broker_could_not_take_is_sent_again(
     await tick()
 
     assert bench.sent()[2:] == [(1, "ack", 1, False)]
+
+
+async def test_a_confirmation_that_does_not_come_ends_the_connection() -> None:
+    bench = Bench()
+    lane = bench.lane(confirms=True, timeout=0.02)
+    for number in range(1, 4):
+        lane.publish(parcel(number))
+        bench.feed((1, commands.Basic.Ack(number, False)))
+        await asyncio.sleep(0.02)
+    assert bench.wire.is_open
+
+    lane.publish(parcel(4))
+
+    with pytest.raises(ConnectionError, match="did not confirm"):
+        await asyncio.wait_for(bench.wire.reader.readexactly(1), 5)
+    assert bench.socket.is_aborted
+
+
+async def test_a_blocked_broker_may_confirm_late() -> None:
+    bench = Bench()
+    lane = bench.lane(confirms=True, timeout=0.01)
+    bench.feed((0, commands.Connection.Blocked("low on memory")))
+    lane.publish(parcel(1))
+    await asyncio.sleep(0.05)
+    assert bench.wire.is_open
+
+    bench.feed((0, commands.Connection.Unblocked()))
+    await tick()
+    bench.feed((1, commands.Basic.Ack(1, False)))
+    await asyncio.sleep(0.05)
+
+    assert bench.wire.is_open
+    assert bench.sent() == [message(1)]

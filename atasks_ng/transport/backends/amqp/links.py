@@ -63,11 +63,10 @@ class Link:
     async def lane(self, on_returned: OnReturned, *, publishes: bool) -> Lane:
         """Open a channel for data."""
         settings = self._settings
+        timeout = settings.request_timeout
         if self._factory is None:
-            return PlainLane(
-                await self.channel(confirms=publishes), on_returned, settings.request_timeout
-            )
+            return PlainLane(await self.channel(confirms=publishes), on_returned, timeout)
         channel = await self.channel(confirms=publishes and settings.confirms)
         assert self._factory.wire is not None
         frame_max = self.connection.connection_tune.frame_max or 0
-        return FastLane(channel, self._factory.wire, on_returned, frame_max)
+        return FastLane(channel, self._factory.wire, on_returned, frame_max, timeout)

@@ -46,10 +46,16 @@ class FastLane(Lane):
         wire: The socket of its connection.
         on_returned: Called with each message that came back.
         frame_max: Largest frame that was agreed upon, in bytes; 0 is no limit.
+        timeout: Longest wait in seconds for a confirmation.
     """
 
     def __init__(
-        self, channel: Channel, wire: Wire, on_returned: OnReturned, frame_max: int
+        self,
+        channel: Channel,
+        wire: Wire,
+        on_returned: OnReturned,
+        frame_max: int,
+        timeout: float,
     ) -> None:
         super().__init__(channel, on_returned)
         self._wire = wire
@@ -67,7 +73,7 @@ class FastLane(Lane):
         self._is_open = wire.is_open
         self._unconfirmed: _Unconfirmed | None = None
         if channel.publisher_confirms:
-            self._unconfirmed = _Unconfirmed(self._take_verdict)
+            self._unconfirmed = _Unconfirmed(self._take_verdict, self._find_stuck, timeout)
         wire.attach(self._number, self)
 
     @property
@@ -241,6 +247,11 @@ class FastLane(Lane):
         elif tag is not None:
             self.ack(tag)
 
+    def _find_stuck(self, seconds: float) -> None:
+        # A broker that is short of memory confirms nothing, and says so.
+        if not self._wire.is_blocked:
+            self._wire.fail(f"the broker did not confirm a message within {seconds:g} s")
+
     # -- ending --------------------------------------------------------------------------------
 
     async def flush(self) -> None:
@@ -279,17 +290,30 @@ class _Unconfirmed:
     Args:
         verdict: Called with each of their parcels, the delivery it answers, and whether it was
             taken.
+        stuck: Called when one has waited too long; the rest goes on waiting.
+        timeout: How long that is, in seconds.
     """
 
-    def __init__(self, verdict: Callable[[Parcel, int | None, bool], None]) -> None:
+    def __init__(
+        self,
+        verdict: Callable[[Parcel, int | None, bool], None],
+        stuck: Callable[[float], None],
+        timeout: float,
+    ) -> None:
         self._verdict = verdict
+        self._stuck = stuck
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
         self._parcels: dict[int, list[tuple[Parcel, int | None]]] = {}
         self._last = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[asyncio.Future[None]] = []
 
     def add(self, parcels: list[tuple[Parcel, int | None]]) -> None:
         self._last += 1
         self._parcels[self._last] = parcels
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._timeout, self._check, self._last)
 
     def confirm(self, number: int, multiple: bool, taken: bool) -> None:
         numbers = [number]
@@ -304,13 +328,24 @@ class _Unconfirmed:
 
     async def settled(self) -> None:
         if self._parcels:
-            waiter = asyncio.get_running_loop().create_future()
+            waiter = self._loop.create_future()
             self._waiters.append(waiter)
             await waiter
 
     def close(self) -> None:
         self._parcels.clear()
+        if self._timer is not None:
+            self._timer.cancel()
         self._wake()
+
+    def _check(self, number: int) -> None:
+        """Look whether a message was confirmed that was there a while ago."""
+        self._timer = None
+        if number in self._parcels:
+            self._stuck(self._timeout)
+        oldest = next(iter(self._parcels), None)
+        if oldest is not None:
+            self._timer = self._loop.call_later(self._timeout, self._check, oldest)
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, []

@@ -102,6 +102,14 @@ class Wire(asyncio.Protocol):
         self._splitter.channels[number] = sender
         self._senders.append(sender)
 
+    def fail(self, reason: str) -> None:
+        """End a connection that is of no use any more, in a way that aiormq hears of."""
+        self._is_broken = True
+        # aiormq's reader ends with this, and then its connection. There is no closing in good
+        # order: whatever the broker says cannot be trusted, or does not come.
+        self.reader.set_exception(ConnectionError(reason))
+        self.abort()
+
     def abort(self) -> None:
         """Let go of the socket, if that has not happened yet."""
         self._end()
@@ -232,7 +240,7 @@ class Wire(asyncio.Protocol):
         try:
             self._splitter.feed(data)
         except StreamError as exc:
-            self._break(exc)
+            self.fail(str(exc))
         else:
             if self._beat_every:
                 self._beat()
@@ -259,15 +267,6 @@ class Wire(asyncio.Protocol):
         if now >= self._beat_at:
             self._beat_at = now + self._beat_every
             self.reader.feed_data(HEARTBEAT_FRAME)
-
-    def _break(self, error: StreamError) -> None:
-        """End a connection whose stream cannot be read any further."""
-        self._is_broken = True
-        self._end()
-        # This ends aiormq's reader, and that its connection. It cannot close it in good order:
-        # the answer would have to be read.
-        self.reader.set_exception(ConnectionError(str(error)))
-        self._transport.abort()
 
 
 class WireFactory(TransportFactory):
