@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from types import FunctionType
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from .codecs.annotations import announce
 from .core.functions import AnyFunction, checker_of, kind_of, looking_like, name_of
@@ -15,71 +27,123 @@ from .router import get_router
 from .words.options import TaskOptions, check_name
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S")
+# Kept as it is declared, down to the last type argument: checkers look at more than the result.
+K = TypeVar("K", bound=Coroutine[Any, Any, Any] | AsyncIterator[Any])
 
 
-class TaskFunction(Protocol, Generic[P, R_co]):
-    """What :func:`atask` returns: the function's own parameters, and a result to await."""
+class CallOptions(TypedDict, total=False):
+    """Options that may be changed from call to call; see :func:`atask`."""
 
-    __wrapped__: Callable[..., Any]
+    queue: str
+    timeout: float | datetime.timedelta | None
+    window: int
+
+
+class DefinitionOptions(CallOptions, total=False):
+    """Options of a task; see :func:`atask`."""
+
+    name: str | None
+    namespace: str
+    executor: Literal["loop", "thread"] | None
+    ack: Literal["late", "early"]
+    max_attempts: int
+
+
+class TaskFunction(Generic[P, R_co]):
+    """
+    What :func:`atask` returns, for type checkers; when the program runs it is a plain function.
+
+    It takes the parameters of the function, and returns what that is declared to return: a
+    coroutine, or an async iterator. For a plain function it is a coroutine of the result. In a
+    class it becomes a method, as a function does.
+    """
+
     __name__: str
     __qualname__: str
+    __wrapped__: Callable[..., Any]
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
-        """Call the task; await the result."""
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the task; await the result, or iterate over it."""
+        raise NotImplementedError
 
-    def options(
-        self, *, queue: str = ..., timeout: float | None = ...
-    ) -> TaskFunction[P, R_co]:
-        """Return the same task with options changed."""
+    def options(self, **options: Unpack[CallOptions]) -> TaskFunction[P, R_co]:
+        """Return the same task with options changed for the calls made through it."""
+        raise NotImplementedError
+
+    # In this order: a class method by its class, anything else by its class, a method by an
+    # instance, a class method by an instance, a static method by an instance. To mypy, ``self`` of
+    # a class method is not general enough; that overload is for such tasks only.
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], R], instance: None, owner: type[S], /
+    ) -> Callable[Q, R]: ...
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any], /) -> TaskFunction[P, R_co]: ...
+
+    @overload
+    def __get__(
+        self: Callable[Concatenate[S, Q], R], instance: S, owner: type[Any] | None = None, /
+    ) -> Callable[Q, R]: ...
+
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], R], instance: S, owner: type[Any] | None = None, /
+    ) -> Callable[Q, R]: ...
+
+    @overload
+    def __get__(
+        self, instance: Any, owner: type[Any] | None = None, /
+    ) -> TaskFunction[P, R_co]: ...
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None, /) -> Any:
+        raise NotImplementedError
 
 
 class Decorator(Protocol):
     """What :func:`atask` with options returns."""
 
+    # The last one takes what the first do not: a checker tries them in this order.
     @overload
-    def __call__(self, function: Callable[P, Awaitable[R]], /) -> TaskFunction[P, R]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, K], /
+    ) -> TaskFunction[P, K]: ...
 
     @overload
-    def __call__(self, function: Callable[P, R], /) -> TaskFunction[P, R]: ...
+    def __call__(
+        self, function: Callable[P, Awaitable[R]], /
+    ) -> TaskFunction[P, Coroutine[None, None, R]]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[P, R], /
+    ) -> TaskFunction[P, Coroutine[None, None, R]]: ...
+
+
+@overload
+def atask(  # type: ignore[overload-overlap]
+    function: Callable[P, K], /, **options: Unpack[DefinitionOptions]
+) -> TaskFunction[P, K]: ...
 
 
 @overload
 def atask(
-    function: Callable[P, Awaitable[R]],
-    /,
-    *,
-    name: str | None = ...,
-    namespace: str = ...,
-    queue: str = ...,
-    timeout: float | None = ...,
-    executor: str | None = ...,
-) -> TaskFunction[P, R]: ...
+    function: Callable[P, Awaitable[R]], /, **options: Unpack[DefinitionOptions]
+) -> TaskFunction[P, Coroutine[None, None, R]]: ...
 
 
 @overload
 def atask(
-    function: Callable[P, R],
-    /,
-    *,
-    name: str | None = ...,
-    namespace: str = ...,
-    queue: str = ...,
-    timeout: float | None = ...,
-    executor: str | None = ...,
-) -> TaskFunction[P, R]: ...
+    function: Callable[P, R], /, **options: Unpack[DefinitionOptions]
+) -> TaskFunction[P, Coroutine[None, None, R]]: ...
 
 
 @overload
-def atask(
-    *,
-    name: str | None = ...,
-    namespace: str = ...,
-    queue: str = ...,
-    timeout: float | None = ...,
-    executor: str | None = ...,
-) -> Decorator: ...
+def atask(**options: Unpack[DefinitionOptions]) -> Decorator: ...
 
 
 def atask(
@@ -95,8 +159,8 @@ def atask(
 
     Used bare (``@atask``), with options (``@atask(timeout=30)``), or as a call
     (``f = atask(fn, name="f")``). What comes back has the signature, the name and the types of the
-    function; ``__wrapped__`` is the function itself, and ``options(...)`` returns the same task with
-    some options changed for the calls made through it.
+    function; ``__wrapped__`` is the function itself, and ``options(...)`` returns the same task
+    with some options changed for the calls made through it.
 
     Args:
         function: A coroutine function, a plain function (it runs in a thread of the worker), or a
@@ -140,16 +204,16 @@ def _stub(task: Task, options: TaskOptions) -> FunctionType:
     qualname = getattr(task.function, "__qualname__", task.name)
     name = getattr(task.function, "__name__", task.name)
 
-    def stub(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    def stub(*args: Any, **kwargs: Any) -> Any:
         check(*args, **kwargs)
-        coroutine = get_router(namespace).call(task, options, args, kwargs)
+        coroutine: Any = get_router(namespace).call(task, options, args, kwargs)
         coroutine.__name__ = name
         coroutine.__qualname__ = qualname
         return coroutine
 
-    def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+    def stream(*args: Any, **kwargs: Any) -> Any:
         check(*args, **kwargs)
-        generator = get_router(namespace).stream(task, options, args, kwargs)
+        generator: Any = get_router(namespace).stream(task, options, args, kwargs)
         generator.__name__ = name
         generator.__qualname__ = qualname
         return generator

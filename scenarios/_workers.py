@@ -31,7 +31,7 @@ wait $!
 
 _READY = re.compile(r"worker (\S+) ready\b")
 _STOPPED = re.compile(r"worker (\S+) stopped: performed (\d+) calls")
-_NOTABLE = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
+_NOTABLE = re.compile(r" (ERROR|CRITICAL) ")
 
 
 class WorkersError(Exception):

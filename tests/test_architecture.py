@@ -61,25 +61,25 @@ class Finder(ast.NodeVisitor):
         #: Pairs of full name and whether it happens when the module is imported.
         self.found: list[tuple[str, bool]] = []
 
-    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self._depth += 1
         self.generic_visit(node)
         self._depth -= 1
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
 
-    def visit_If(self, node: ast.If) -> None:  # noqa: N802
+    def visit_If(self, node: ast.If) -> None:
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             for other in node.orelse:
                 self.visit(other)
         else:
             self.generic_visit(node)
 
-    def visit_Import(self, node: ast.Import) -> None:  # noqa: N802
+    def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             self._add(alias.name)
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         base = node.module or ""
         if node.level:
             parts = [PACKAGE, *filter(None, self._package.split("."))]
@@ -150,9 +150,7 @@ def test_folders_side_by_side_do_not_know_each_other(siblings: set[str]) -> None
 
 def test_implementations_of_a_seam_do_not_know_each_other() -> None:
     codecs = {module for module in MODULES if module.endswith("_codec")}
-    backends = {
-        module for module in MODULES if module.count(".") == 2 and ".backends." in module
-    }
+    backends = {module for module in MODULES if module.count(".") == 2 and ".backends." in module}
     assert len(codecs) >= 4
     assert len(backends) >= 2
 

@@ -213,7 +213,7 @@ async def test_task_of_one_namespace_awaits_that_of_another(
         await transport.disconnect()
 
 
-PROGRAM = '''
+PROGRAM = """
 import asyncio
 
 from atasks_ng.codecs import PickleCodec
@@ -254,7 +254,7 @@ if __name__ == '__main__':
     import sys
 
     asyncio.run(initialized(**json.loads(sys.argv[1])))
-'''
+"""
 
 
 def run_program(tmp_path: Path, *arguments: str) -> str:

@@ -25,6 +25,8 @@ _announced: list[Callable[..., Any]] = []
 # Names of the modules that define tasks; modules and functions inside which tasks are defined.
 _modules: set[str] = set()
 _scopes: set[tuple[str, str]] = set()
+# Classes whose methods are tasks: module and qualified name.
+_owners: set[tuple[str, str]] = set()
 _lock = threading.RLock()
 
 # An object that has every attribute one asks for would be walked for ever.
@@ -70,6 +72,21 @@ def find_name(name: str) -> bool:
     return isinstance(cls, type) and classes.wire_name(cls) == name and _is_declared(cls)
 
 
+def is_owner(cls: type) -> bool:
+    """Tell whether a class has methods that are tasks, of its own or inherited."""
+    _look_through_announced()
+    return any((each.__module__, each.__qualname__) in _owners for each in cls.__mro__)
+
+
+def find_owner(name: str) -> type | None:
+    """Return the class of a name, if it is in a module of tasks and has methods that are tasks."""
+    _look_through_announced()
+    module, _, qualname = name.partition(":")
+    cls = _lookup(local_name(module), qualname)
+    found = isinstance(cls, type) and classes.wire_name(cls) == name and is_owner(cls)
+    return cls if found else None
+
+
 def _look_through_announced() -> None:
     with _lock:
         while _announced:
@@ -82,6 +99,12 @@ def _look_through(function: Any) -> None:
     module, scope = function.__module__, function.__qualname__.rpartition(".")[0]
     if scope.endswith("<locals>"):
         _scopes.add((module, scope))
+    elif scope:
+        _owners.add((module, scope))
+        # A class inside a function stands beside the tasks that its methods are.
+        outer, _, name = scope.rpartition(".")
+        if outer.endswith("<locals>"):
+            _scopes.add((module, outer))
     scan = _Scan()
     scan.look_at_function(function)
     if module not in _modules:

@@ -324,8 +324,10 @@ class Incoming:
         if not call.begun:
             # Cancelled before its first step, which is about to come, a task never runs, and
             # nobody would answer.
+            call.untold = True
             self.loop.call_soon(self._interrupt, action)
         elif call.state is CANCELLING:
+            call.untold = False
             call.cancels += 1
             call.task.cancel(*([action.message] if action.message is not None else []))
 

@@ -29,7 +29,7 @@ from ..protocol.actions import (
 from ..protocol.caller import Caller
 from ..protocol.calls import CallerTimes, OutgoingCall
 from ..protocol.streams import Consumer
-from ..protocol.tables import ENDED
+from ..protocol.tables import CANCELLING, ENDED, OPEN
 from ..transport.base import NESTED, PROCESS, ROOT, WORKERS, Message, Transport
 from ..words import errors, hooks
 from ..words.ids import new_id
@@ -38,6 +38,9 @@ from . import context, payloads
 from .inflight import InFlight
 
 logger = logging.getLogger("atasks_ng.caller")
+
+# Longest time to live that is told, in seconds: it must fit 64 bits, and nobody will wait for it.
+_LONGEST = 2.0**40
 
 # How often, in seconds, the caller looks for calls that nobody says anything about.
 _SWEEP_EVERY = 5.0
@@ -445,7 +448,8 @@ class _Waiter(asyncio.Future[Any]):
         self._call = call
 
     def cancel(self, msg: Any = None) -> bool:
-        if self.done():
+        # It is done, or will be in this step: then the asyncio task keeps the cancel for its next.
+        if self.done() or self._call.state not in (OPEN, CANCELLING):
             return False
         self._outgoing.cancel(self._call, msg)
         return True
@@ -457,7 +461,7 @@ def _cancelled(message: str | None) -> asyncio.CancelledError:
 
 def _milliseconds(seconds: float) -> int:
     """Return a time to live; rounded up, so that it does not end before the caller's own."""
-    return max(0, math.ceil(seconds * 1000))
+    return max(0, math.ceil(min(seconds, _LONGEST) * 1000))
 
 
 def _refused(refusal: envelopes.Refusal) -> BaseException:

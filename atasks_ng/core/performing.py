@@ -59,6 +59,9 @@ class Performing:
             self._incoming.body_ended(call)
             return await self._failure(exc)
         self._incoming.body_ended(call)
+        if call.untold:
+            # As in asyncio: a task that ends before its cancel could reach it ends cancelled.
+            return envelopes.Cancelled(call.id, call.cancel_message)
         try:
             what = f"the result of {task.name!r}"
             payload = await payloads.encode(self._codec, value, what)

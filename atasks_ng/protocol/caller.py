@@ -26,11 +26,14 @@ from .envelopes import (
     WHY_LOST,
     Ask,
     Envelope,
+    Failure,
     Item,
     Notice,
     Pull,
     Tell,
+    Value,
 )
+from .envelopes import CANCELLING as NOTICE_CANCELLING
 from .streams import AGAIN
 from .tables import (
     ABANDON,
@@ -110,6 +113,8 @@ class Caller:
 
     def cancel(self, call: OutgoingCall, message: str | None, now: float) -> list[Action]:
         """The task that awaits the call was cancelled."""
+        if call.state is ENDED:
+            return []
         call.cancel_message = message
         actions = self._happen(call, CANCEL, now)
         return actions if self._linked else actions + self._happen(call, UNLINKED, now)
@@ -139,8 +144,8 @@ class Caller:
 
     def relinked(self, now: float) -> list[Action]:
         """The link is back: what was under way may be lost, so everything is sent again."""
+        actions = self.unlinked(now)  # a transport may say only that it is there again
         self._linked = True
-        actions: list[Action] = []
         for when, call in self._left.values():
             if now - when < _REMEMBERED_SECONDS:
                 actions.append(SendCancel(call, "cancel"))
@@ -183,6 +188,8 @@ class Caller:
         call.heard_at = now
         if consumer.is_of_another_run(item):
             return self._happen(call, RESTARTED, now)
+        if call.state is CANCELLING and not call.noticed:
+            return []  # it crossed the cancel, which ends the generator where it stands
         return self._happen(call, ITEM, now, item) if consumer.accept(item) else []
 
     def _for_all(self, event: str, now: float, data: Any = None) -> list[Action]:
@@ -332,6 +339,7 @@ class Caller:
         self._timers.add(call.quiet_at, QUIET, call)
 
     def _await_end(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
+        call.noticed = call.noticed or data.what == NOTICE_CANCELLING
         call.quiet_at = now + self.times.cancel_grace
         self._timers.add(call.quiet_at, QUIET, call)
 
@@ -340,6 +348,14 @@ class Caller:
 
     def _end(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(End(call, data))
+
+    def _end_unless_crossed(
+        self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        # The body ended before it could hear of the cancel: as in asyncio, where a task is
+        # cancelled whose future has just got its result, the cancel must not be lost.
+        is_crossed = not call.noticed and isinstance(data, (Value, Failure))
+        actions.append(End(call, None if is_crossed else data))
 
     def _end_expired(
         self, call: OutgoingCall, now: float, data: Any, actions: list[Action]

@@ -80,6 +80,7 @@ class OutgoingCall:
         asker: What a worker said that waits to hear whether to run it.
         handed_back: True if a stopping worker put it back.
         convicts: True once its last attempt may have begun.
+        noticed: True once a worker has said that the body hears of the cancel.
         consumer: The receiving end, if the task is an async generator.
     """
 
@@ -99,6 +100,7 @@ class OutgoingCall:
         "max_attempts",
         "message",
         "namespace",
+        "noticed",
         "outcome",
         "queue",
         "quiet_at",
@@ -145,6 +147,7 @@ class OutgoingCall:
         self.asker: Ask | None = None
         self.handed_back = False
         self.convicts = False
+        self.noticed = False
         self.consumer: Consumer | None = None
         # The shell's own: what it sends again, what it wakes and with what, the context that came
         # back. No rule looks at them.
@@ -208,6 +211,7 @@ class IncomingCall:
         "state",
         "task",
         "thrown",
+        "untold",
     )
 
     def __init__(
@@ -237,6 +241,7 @@ class IncomingCall:
         self.started = 0.0
         self.task: Any = None
         self.thrown: BaseException | None = None
+        self.untold = False
 
     def __repr__(self) -> str:
         return f"<IncomingCall {self.id[:8]} of {self.request.task!r}, {self.state}>"

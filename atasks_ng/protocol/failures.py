@@ -165,8 +165,15 @@ def rebuild(record: dict[str, Any], thrown: BaseException | None = None) -> Base
         thrown: What this side had thrown in; where it stands in the tree, it is itself again.
 
     Raises:
-        ValueError, TypeError, LookupError: The record is damaged.
+        ValueError: The record is damaged.
     """
+    try:
+        return _rebuild(record, thrown)
+    except Exception as exc:
+        raise ValueError(f"a damaged record of an exception ({type(exc).__name__}: {exc})") from exc
+
+
+def _rebuild(record: dict[str, Any], thrown: BaseException | None) -> BaseException:
     records = record["errors"]
     made: dict[int, BaseException] = {}
     own = None if thrown is None else record.get("thrown")
@@ -369,6 +376,8 @@ def _remember_source(filename: str, line: int, source: str) -> None:
     if filename in linecache.cache and filename not in _sources:
         return
     if len(_sources) >= _MAX_SOURCES:
+        for known in _sources:
+            linecache.cache.pop(known, None)
         _sources.clear()
     lines = _sources.setdefault(filename, [])
     lines += ["\n"] * (line - len(lines))

@@ -156,9 +156,10 @@ class Producer:
             raise BadMessageError("a pull that fits no stream")
         while self._unseen and self._unseen[0].number <= pull.seen:
             self._unseen.popleft()
-        self._limit = max(self._limit, pull.limit)
         if pull.verb == AGAIN:
+            # The limit stays: what was to be sent in may be lost, and comes behind this.
             return list(self._unseen)
+        self._limit = max(self._limit, pull.limit)
         if pull.turn > self._turn:
             self._turn = pull.turn
             self._pulls.append(pull)

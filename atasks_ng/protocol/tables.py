@@ -58,7 +58,7 @@ CALLER: Table = {
     (PARKED, RESEND): (PARKED, ()),
     (PARKED, QUIET): (PARKED, ()),
     (PARKED, UNHELD): (PARKED, ("grant",)),
-    (CANCELLING, REPLY): (ENDED, ("end",)),
+    (CANCELLING, REPLY): (ENDED, ("end_unless_crossed",)),
     (CANCELLING, NOTICE): (CANCELLING, ("await_end",)),
     # An async generator that swallows the cancel and yields.
     (CANCELLING, ITEM): (PARKED, ("deliver",)),

@@ -29,7 +29,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..places.namespaces import namespaces
-from ..protocol.envelopes import Cancel, Cancelled, Notice, decode, encode
+from ..protocol.envelopes import CANCELLING, Cancel, Cancelled, Notice, decode, encode
 from ..words.errors import (
     BadMessageError,
     ConnectionLostError,
@@ -261,6 +261,10 @@ class Transport:
             answer = await self.send_request(message.task, message.body)
             if decode(answer).id != message.id:
                 raise BadMessageError("an answer to another request")
+            me = asyncio.current_task()
+            if me is not None and me.cancelling():
+                # The callee heard of the cancel; its notice has no way of its own.
+                self.receiver.on_envelope(encode(Notice(message.id, CANCELLING, "")))
             self.receiver.on_envelope(answer)
         except Exception as exc:
             self.receiver.on_failed(message, exc)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 import re
 from typing import Any
 
@@ -109,14 +110,14 @@ def check_name(what: str, name: object) -> str:
 
 
 def seconds(what: str, value: object) -> float | None:
-    """Return a duration in seconds, given as a number or a timedelta; ``None`` stays ``None``."""
+    """Return a duration in seconds, given as a number or a timedelta; ``None`` for no limit."""
     if value is None:
         return None
     if isinstance(value, datetime.timedelta):
         return value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         raise OptionError(f"{what}={value!r} is not a duration: give seconds, a timedelta or None")
-    return float(value)
+    return None if value == math.inf else float(value)
 
 
 def _refuse_unknown(options: dict[str, Any], known: Any, where: str) -> None:

@@ -94,7 +94,7 @@ def test_sentence_names_the_path(value, path):
         (type("Number", (int,), {})(1), "Number"),
         (type("Flags", (list,), {})(), "Flags"),
         (type("Table", (dict,), {})(), "Table"),
-        (object, "value of type type"),
+        (object, "the class object cannot be encoded"),
         (len, "builtin_function_or_method"),
         ((x for x in ()), "generator"),
         (ValueError("x"), "value of type ValueError"),

@@ -22,7 +22,7 @@ travelling = contextvars.ContextVar[str]("tests_travelling")
 LONG = 60.0
 
 
-# -- what happened ------------------------------------------------------------------------------
+# -- what happened -------------------------------------------------------------------------------
 
 
 def note(key: str, text: str) -> None:
@@ -40,7 +40,7 @@ async def process_id() -> int:
     return os.getpid()
 
 
-# -- values and failures --------------------------------------------------------------------------
+# -- values and failures -------------------------------------------------------------------------
 
 
 @atask
@@ -184,7 +184,7 @@ async def fail_with_text(text: str) -> None:
     raise ValueError(text)
 
 
-# -- kinds of function ------------------------------------------------------------------------------
+# -- kinds of function ---------------------------------------------------------------------------
 
 
 @atask
@@ -260,7 +260,7 @@ class Account:
         return cls.__name__
 
 
-# -- calls in calls -----------------------------------------------------------------------------------
+# -- calls in calls ------------------------------------------------------------------------------
 
 
 @atask
@@ -324,7 +324,7 @@ async def time_left() -> float | None:
     return call.deadline - asyncio.get_running_loop().time()
 
 
-# -- running and ending ---------------------------------------------------------------------------
+# -- running and ending --------------------------------------------------------------------------
 
 
 @atask
@@ -403,7 +403,7 @@ async def count_together(key: str) -> int:
     return together
 
 
-# -- streams --------------------------------------------------------------------------------------------
+# -- streams -------------------------------------------------------------------------------------
 
 
 @atask
@@ -465,7 +465,7 @@ async def slow_stream(key: str) -> AsyncGenerator[int, None]:
         note(key, "closed")
 
 
-# -- context variables --------------------------------------------------------------------------------------
+# -- context variables ---------------------------------------------------------------------------
 
 staying = contextvars.ContextVar[str]("tests_staying", default="unset")
 

@@ -55,7 +55,7 @@ async def test_call_is_not_sent_before_it_is_awaited(world: World, key: str) -> 
     call.close()
 
 
-# -- nested ------------------------------------------------------------------------------------------
+# -- nested --------------------------------------------------------------------------------------
 
 
 async def test_nested_calls_need_no_second_slot(narrow_world: World) -> None:
@@ -116,7 +116,7 @@ async def test_exception_of_a_nested_call_can_be_handled(world: World) -> None:
     assert await tasks.add(1) == 2
 
 
-# -- what a body knows -------------------------------------------------------------------------------
+# -- what a body knows ---------------------------------------------------------------------------
 
 
 async def test_current_call_is_none_outside_of_tasks(world: World) -> None:
@@ -171,7 +171,7 @@ async def test_records_tell_of_a_call_and_its_end(near_world: World) -> None:
     assert heard[-1].outcome == "value"
 
 
-# -- options of one call -----------------------------------------------------------------------------
+# -- options of one call -------------------------------------------------------------------------
 
 
 async def test_options_make_another_function_of_the_same_task(world: World) -> None:

@@ -45,9 +45,7 @@ async def test_message_of_the_cancel_arrives_and_comes_back(world: World, key: s
     assert "cancelled ('no longer needed',)" in await tasks.notes(key)
 
 
-async def test_message_that_is_no_unicode_does_not_break_the_cancel(
-    world: World, key: str
-) -> None:
+async def test_message_that_is_no_unicode_does_not_break_the_cancel(world: World, key: str) -> None:
     call = asyncio.ensure_future(tasks.hang(key))
     await started(key)
 
@@ -147,11 +145,14 @@ async def test_failure_in_a_task_group_cancels_the_siblings(world: World, key: s
         await started(key, 2)
         await tasks.divide(1, 0)
 
-    with pytest.raises(ExceptionGroup) as caught:
+    async def run_all() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(tasks.hang(key))
             group.create_task(tasks.hang(key))
             group.create_task(fail_when_others_run())
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await run_all()
 
     assert [type(exc) for exc in caught.value.exceptions] == [ZeroDivisionError]
     assert (await tasks.notes(key)).count("cleaned up") == 2

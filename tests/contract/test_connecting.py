@@ -155,8 +155,9 @@ async def test_namespaces_may_have_different_codecs() -> None:
 
     JsonCodec(namespace="json")
     PickleCodec(namespace="pickle")
-    async with connect(namespace="json", url="loopback://"), serve(
-        "loopback://", namespace="pickle"
+    async with (
+        connect(namespace="json", url="loopback://"),
+        serve("loopback://", namespace="pickle"),
     ):
         assert await size({1, 2, 3}) == 3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import math
 import time
 
 import pytest
@@ -74,9 +75,7 @@ async def test_deadline_ends_nested_calls_too(world: World, key: str) -> None:
     assert "cleaned up" in await tasks.notes(key)
 
 
-async def test_call_that_expires_while_it_waits_never_starts(
-    narrow_world: World, key: str
-) -> None:
+async def test_call_that_expires_while_it_waits_never_starts(narrow_world: World, key: str) -> None:
     holder = asyncio.ensure_future(tasks.hang(key))
     await asyncio.sleep(0)  # it is sent first
 
@@ -142,3 +141,9 @@ async def test_calls_after_a_travelling_timeout_have_no_deadline(world: World) -
 
 async def _has_note(key: str, text: str) -> bool:
     return text in await tasks.notes(key)
+
+
+@pytest.mark.parametrize("seconds", [1e9, 1e18, 1e300, math.inf], ids=repr)
+async def test_timeout_may_be_as_long_as_anybody_likes(world: World, seconds: float) -> None:
+    async with timeout(seconds):
+        assert await tasks.add.options(timeout=seconds)(1) == 2

@@ -31,7 +31,7 @@ async def caught(awaitable: Awaitable[Any]) -> BaseException:
     pytest.fail(f"no exception, but {result!r}")
 
 
-# -- exceptions of the body -------------------------------------------------------------------------
+# -- exceptions of the body ----------------------------------------------------------------------
 
 
 async def test_exception_arrives_with_class_and_arguments(coded_world: World) -> None:
@@ -80,12 +80,14 @@ async def test_context_of_the_callee_wins_over_that_of_the_caller(world: World) 
 
 
 async def test_what_the_caller_handles_is_the_context_of_a_plain_failure(world: World) -> None:
+    handled = OSError("what the caller is handling")
+
     try:
-        raise OSError("what the caller is handling")
-    except OSError as handled:
+        raise handled
+    except OSError:
         exc = await caught(tasks.divide(1, 0))
 
-        assert exc.__context__ is handled
+    assert exc.__context__ is handled
 
 
 async def test_group_arrives_with_its_members(coded_world: World) -> None:
@@ -152,7 +154,7 @@ async def test_exception_passes_through_nested_calls_unchanged(world: World) -> 
     assert (exc.item, exc.wanted) == ("tea", 3)
 
 
-# -- exceptions that cannot be written down ------------------------------------------------------------
+# -- exceptions that cannot be written down ------------------------------------------------------
 
 
 @pytest.mark.parametrize("unspeakable", [False, True])
@@ -179,7 +181,7 @@ async def test_exception_without_arguments_arrives(coded_world: World) -> None:
     assert await tasks.add(1, 1) == 2
 
 
-# -- what the library refuses -------------------------------------------------------------------------
+# -- what the library refuses --------------------------------------------------------------------
 
 
 async def test_argument_that_cannot_be_encoded_raises_at_the_call(coded_world: World) -> None:
@@ -289,7 +291,7 @@ async def test_depth_up_to_the_limit_is_allowed(near_world: World) -> None:
     assert await tasks.descend(29) == 29
 
 
-# -- without a connection -------------------------------------------------------------------------------
+# -- without a connection ------------------------------------------------------------------------
 
 
 async def test_call_without_a_transport_says_how_to_connect() -> None:

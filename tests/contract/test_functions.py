@@ -16,7 +16,7 @@ from atasks_ng.words import errors
 from . import tasks
 from .worlds import World
 
-# -- where bodies run ----------------------------------------------------------------------------------
+# -- where bodies run ----------------------------------------------------------------------------
 
 
 async def test_plain_function_runs_in_a_thread(world: World) -> None:
@@ -41,7 +41,7 @@ async def test_plain_functions_run_side_by_side(world: World) -> None:
     assert len(set(names)) > 1
 
 
-# -- methods --------------------------------------------------------------------------------------------
+# -- methods -------------------------------------------------------------------------------------
 
 
 async def test_static_method_is_a_task(world: World) -> None:
@@ -63,7 +63,7 @@ async def test_class_method_travels_with_its_class(pickling_world: World) -> Non
     assert await tasks.Account.name_of() == "Account"
 
 
-# -- what tasks look like -----------------------------------------------------------------------------
+# -- what tasks look like ------------------------------------------------------------------------
 
 
 def test_task_shows_name_signature_and_documentation() -> None:
@@ -114,7 +114,7 @@ async def test_partial_of_a_task_works(world: World) -> None:
     assert await functools.partial(tasks.add, 1, c=5)(2) == 8
 
 
-# -- defining ------------------------------------------------------------------------------------------
+# -- defining ------------------------------------------------------------------------------------
 
 
 async def test_task_made_by_a_call_runs_under_its_name(near_world: World) -> None:

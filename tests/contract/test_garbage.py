@@ -164,9 +164,7 @@ async def test_reply_with_an_unknown_id_disturbs_nothing(stranger: Stranger, key
     reply = envelopes.encode(envelopes.Value("unknown", 0, None, b"value"))
     await stranger.publish(stranger.names.replies, stranger.address, reply, "unknown")
 
-    await until(
-        lambda: any(type(record) is hooks.MessageDropped for record in stranger.records)
-    )
+    await until(lambda: any(type(record) is hooks.MessageDropped for record in stranger.records))
     tasks.gates[key].set()
     assert await call == "call"
 
@@ -217,9 +215,7 @@ async def test_hostile_envelopes_of_every_kind_disturb_nothing(
 
     for _ in range(600):
         body = _hostile(chance, ids, stranger.address)
-        await stranger.publish(
-            *chance.choice(places), body, chance.choice(ids), stranger.address
-        )
+        await stranger.publish(*chance.choice(places), body, chance.choice(ids), stranger.address)
 
     await until(lambda: _is_empty(stranger, stranger.names.work("default")))
     await until(lambda: _is_empty(stranger, stranger.address))

@@ -95,8 +95,6 @@ async def test_deactivating_twice_changes_nothing(near_world: World) -> None:
 
 async def test_activating_fails_without_a_connection_and_works_after_it() -> None:
 
-
-
     MsgpackCodec()
     transport = LoopbackTransport()
     with pytest.raises(errors.NotConnectedError):
@@ -151,5 +149,3 @@ async def test_calls_end_when_their_connection_is_closed(key: str) -> None:
     with pytest.raises(errors.ConnectionLostError, match="was closed by this process"):
         await call
     assert "cleaned up" in tasks.journal[key]
-
-

@@ -123,12 +123,10 @@ async def test_sending_into_a_stream_that_runs_ahead_is_refused(
 
 
 async def test_exception_of_the_generator_comes_after_its_items(streaming_world: World) -> None:
-    stream = tasks.fail_after.options(window=10)(3)
-    taken = []
+    taken: list[Any] = []
 
     with pytest.raises(LookupError) as caught:
-        async for number in stream:
-            taken.append(number)  # noqa: PERF401  (it ends with an exception)
+        await _read_into(tasks.fail_after.options(window=10)(3), taken)
 
     assert taken == [0, 1, 2]
     assert caught.value.args == ("no more", 3)

@@ -1,4 +1,4 @@
-"""Envelopes that no peer of ours would send: nothing raises, every await ends, the worker goes on."""
+"""Envelopes that no peer of ours would send: nothing raises, awaits end, the worker goes on."""
 
 from __future__ import annotations
 

@@ -7,9 +7,11 @@ may, since it depends on which of two messages is first. Every other program mus
 
 from __future__ import annotations
 
-_COPY = "arguments and results are copies: changing one does not change the other, nor is it the other"
+_COPY = "arguments and results are copies: to change one is not to change the other"
 _LIVE = "what lives in one process (locks, functions, classes, iterators) has no form on a wire"
 _FORM = "the default codec carries data of known types only: register the class, or send data"
+_SUSPENDS = "a call lets other tasks run while it is under way, even if its body never suspends"
+_BEGINS = "a call that is cancelled before a worker has begun it never begins"
 
 #: Program → why a task cannot do there what a plain function does.
 EVERYWHERE = {
@@ -46,9 +48,8 @@ EVERYWHERE = {
         "inspect.getfullargspec looks at the code that stands in for the function; "
         "inspect.signature is exact"
     ),
-    "interleaving_of_calls_that_do_not_suspend": (
-        "a call lets other tasks run while it is under way, even if its body never suspends"
-    ),
+    "interleaving_of_calls_that_do_not_suspend": _SUSPENDS,
+    "cancel_of_a_call_that_never_suspends": _SUSPENDS,
 }
 
 #: Program → why it differs where caller and callee are two processes.
@@ -61,13 +62,9 @@ OVER_A_NETWORK = {
 
 #: Program → what decides whether it differs over a network.
 SOMETIMES = {
-    "cancel_of_a_call_about_to_be_sent": (
-        "a call that is cancelled before a worker has begun it never begins"
-    ),
-    "cancel_in_the_step_after_the_start": (
-        "a call that is cancelled before a worker has begun it never begins"
-    ),
-    "timeout_already_over": "a call that is cancelled before a worker has begun it never begins",
+    "cancel_of_a_call_about_to_be_sent": _BEGINS,
+    "cancel_in_the_step_after_the_start": _BEGINS,
+    "timeout_already_over": _BEGINS,
     "left_open_at_the_end": (
         "a generator that is still open when its connection is closed ends on its worker, "
         "and nobody waits for it"

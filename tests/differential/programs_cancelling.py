@@ -866,3 +866,38 @@ def interrupted_main_cleans_up(task, log):
             return type(exc)
 
     return main
+
+
+@program
+def cancel_of_a_call_that_never_suspends(task, log):
+    @task
+    async def f():
+        return "value"
+
+    async def main():
+        running = asyncio.create_task(f())
+        await asyncio.sleep(0)
+        return running.cancel(), await outcome_of(running)
+
+    return main
+
+
+@program
+def cancel_goes_down_a_deep_tree(task, log):
+    @task
+    async def down(n):
+        if n:
+            return await down(n - 1)
+        log("began")
+        await asyncio.Event().wait()
+
+    async def main():
+        running = asyncio.create_task(down(40))
+        await log.until("began")
+        running.cancel("all the way")
+        try:
+            await running
+        except asyncio.CancelledError as exc:
+            return exc.args, running.cancelled()
+
+    return main

@@ -133,7 +133,16 @@ def keywords_named_like_ours(task, log):
 
     async def main():
         return await f(
-            self=1, task=2, options=3, args=4, kwargs=5, function=6, codec=7, call=8, id=9, context=0
+            self=1,
+            task=2,
+            options=3,
+            args=4,
+            kwargs=5,
+            function=6,
+            codec=7,
+            call=8,
+            id=9,
+            context=0,
         )
 
     return main
@@ -1144,7 +1153,7 @@ def awaited_in_odd_places(task, log):
 
     async def main():
         found = [f"{await f(1)}", await f(2) if await f(0) else await f(3)]
-        found.append(await f(0) or await f(4) and await f(5))
+        found.append(await f(0) or (await f(4) and await f(5)))
         with contextlib.suppress(AssertionError):
             assert await f(0), await f(6)
         while await f(0):

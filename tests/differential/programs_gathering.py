@@ -255,9 +255,7 @@ def wait_for_the_first_exception(task, log):
         waiting = asyncio.create_task(waits())
         await log.until("began")
         failing = asyncio.create_task(fails())
-        done, pending = await asyncio.wait(
-            [waiting, failing], return_when=asyncio.FIRST_EXCEPTION
-        )
+        done, pending = await asyncio.wait([waiting, failing], return_when=asyncio.FIRST_EXCEPTION)
         waiting.cancel()
         await asyncio.wait([waiting])
         return done == {failing}, pending == {waiting}, failing.exception(), waiting.cancelled()

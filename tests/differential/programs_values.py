@@ -111,7 +111,19 @@ def whole_numbers(task, log):
 @program
 def floating_numbers(task, log):
     return echoing(
-        task, log, 0.0, -0.0, 1.5, 1e308, 5e-324, math.inf, -math.inf, math.nan, 0.1 + 0.2, 1 + 2j, -0j
+        task,
+        log,
+        0.0,
+        -0.0,
+        1.5,
+        1e308,
+        5e-324,
+        math.inf,
+        -math.inf,
+        math.nan,
+        0.1 + 0.2,
+        1 + 2j,
+        -0j,
     )
 
 
@@ -208,7 +220,14 @@ def identifiers_and_paths(task, log):
 @program
 def ranges_and_slices(task, log):
     return echoing(
-        task, log, range(5), range(1, 10, 2), range(0), slice(None), slice(1, 2, 3), slice("a", None)
+        task,
+        log,
+        range(5),
+        range(1, 10, 2),
+        range(0),
+        slice(None),
+        slice(1, 2, 3),
+        slice("a", None),
     )
 
 

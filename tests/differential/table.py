@@ -2,8 +2,9 @@
 The table of programs, and the log they write to.
 
 A program is a function ``def name(task, log)`` that defines functions with ``@task`` and returns
-``async def main()``. Decorated with ``@program`` it runs three ways: with ``task`` leaving functions
-as they are, with tasks on loopback, and with tasks on AMQP workers, which import the same modules.
+``async def main()``. Decorated with ``@program`` it runs three ways: with a ``task`` that leaves
+functions as they are, with tasks on loopback, and with tasks on AMQP workers, which import the same
+modules.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class Log:
         """Return when a line is there, by whatever process, ``count`` times."""
         line = " ".join(map(str, words))
         async with asyncio.timeout(10):
-            while self.lines().count(line) < count:
+            # A busy wait: the line may be written by another process.
+            while self.lines().count(line) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgpack
 import pytest
@@ -10,61 +10,45 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from atasks_ng.protocol import envelopes
-from atasks_ng.protocol.envelopes import (
-    Cancel,
-    Cancelled,
-    Envelope,
-    Failure,
-    Item,
-    Notice,
-    Pull,
-    Refusal,
-    Request,
-    Value,
-)
+from atasks_ng.protocol.envelopes import Cancel, Envelope, Refusal
 from atasks_ng.words.errors import BadMessageError, IncompatibleError, ProtocolError
+
+KINDS: tuple[Any, ...] = get_args(Envelope)
 
 text = st.text()
 number = st.integers(min_value=-(2**63), max_value=2**64 - 1)
-baggage = st.none() | st.dictionaries(text, st.binary())
+baggage = st.dictionaries(text, st.binary())
 plain = st.none() | st.booleans() | number | st.floats(allow_nan=False) | text
 
-KINDS: dict[type, st.SearchStrategy[Any]] = {
-    Request: st.builds(
-        Request,
-        id=text,
-        task=text,
-        codec=text,
-        ttl_ms=st.none() | number,
-        depth=number,
-        parent=st.none() | text,
-        root=text,
-        credit=number,
-        context=baggage,
-        payload=st.binary(),
-    ),
-    Value: st.builds(Value, text, number, baggage, st.binary()),
-    Failure: st.builds(Failure, text, number, baggage, st.binary()),
-    Refusal: st.builds(Refusal, text, text, st.lists(plain)),
-    Notice: st.builds(Notice, text, text, text),
-    Cancel: st.builds(Cancel, text, text, st.none() | text),
-    Cancelled: st.builds(Cancelled, text, st.none() | text),
-    Item: st.builds(Item, text, text, number, text, baggage, st.binary()),
-    Pull: st.builds(Pull, text, text, number, number, number, baggage, st.binary()),
+#: What a field of each type may hold, and one value of it.
+FIELDS: dict[str, tuple[st.SearchStrategy[Any], Any]] = {
+    "str": (text, "text"),
+    "str | None": (st.none() | text, None),
+    "int": (number, 1),
+    "int | None": (st.none() | number, None),
+    "bytes": (st.binary(), b"payload"),
+    "list[Any]": (st.lists(plain), ["m:f", 1, None]),
+    "Baggage | None": (st.none() | baggage, {"v": b""}),
 }
-any_envelope = st.one_of(*KINDS.values())
 
-SAMPLES: list[Envelope] = [
-    Request("i", "m:f", "MsgpackCodec", None, 0, None, "i", 0, None, b"args"),
-    Value("i", 0, None, b"value"),
-    Failure("i", 1, {"v": b""}, b"failure"),
-    Refusal("i", "UnknownTaskError", ["m:f", "default", "w"]),
-    Notice("i", "cancelling", "w"),
-    Cancel("i", "cancel", None),
-    Cancelled("i", "why"),
-    Item("i", "r", 1, "address", None, b"item"),
-    Pull("i", "next", 0, 1, 2, None, b""),
-]
+
+def fields_of(kind: Any) -> dict[str, str]:
+    """Return the names of the fields of an envelope, and their types as they are written."""
+    return {name: each.__forward_arg__ for name, each in kind.__annotations__.items()}
+
+
+def sample(kind: Any) -> Envelope:
+    envelope: Envelope = kind(*[FIELDS[each][1] for each in fields_of(kind).values()])
+    return envelope
+
+
+any_envelope = st.one_of(
+    [
+        st.builds(kind, **{name: FIELDS[each][0] for name, each in fields_of(kind).items()})
+        for kind in KINDS
+    ]
+)
+SAMPLES = [sample(kind) for kind in KINDS]
 
 
 def name_of(envelope: Envelope) -> str:
@@ -77,10 +61,6 @@ def is_envelope_or_protocol_error(body: bytes) -> bool:
     except ProtocolError:
         return True
     return type(envelope) in KINDS
-
-
-def test_samples_cover_every_kind() -> None:
-    assert [type(sample) for sample in SAMPLES] == list(KINDS)
 
 
 @given(any_envelope)
@@ -114,8 +94,8 @@ def test_missing_field_is_a_bad_message(envelope: Envelope) -> None:
 @pytest.mark.parametrize("envelope", SAMPLES, ids=name_of)
 def test_field_of_a_wrong_type_is_a_bad_message(envelope: Envelope, wrong: object) -> None:
     fields = msgpack.unpackb(envelopes.encode(envelope))
-    # The last field of a refusal is a list.
-    where = 2 if wrong == ["x"] else -1
+    # The last field of a refusal may well be a list.
+    where = 2 if type(envelope) is Refusal else -1
     fields[where] = wrong
 
     with pytest.raises(BadMessageError, match="wrong type"):

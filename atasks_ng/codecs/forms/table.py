@@ -7,7 +7,7 @@ from typing import Any
 
 from ...words.errors import DecodeError, EncodeError
 from .. import classes
-from ..annotations import find_class, find_name
+from ..annotations import find_class, find_name, find_owner, is_owner
 from ..paths import type_name
 from ..records import recipe_for
 from . import arrays, containers, scalars, times, wire
@@ -27,6 +27,8 @@ def find_form(obj: Any) -> Form:
     form = arrays.form_of(obj)
     if form is not None:
         return form
+    if isinstance(obj, type):
+        return _class_form(obj)
     cls = type(obj)
     if find_class(cls):
         return forms[cls](obj)
@@ -43,6 +45,33 @@ def _why_unknown(cls: type) -> str:
         f"a value of type {type_name(cls)} cannot be encoded: pass data instead, "
         f"register({cls.__name__}, ...) its class, or use CloudpickleCodec"
     )
+
+
+_CLASS = wire.ext(wire.CLASS)
+
+
+def _class_form(cls: type) -> Form:
+    known = cls in wire.NATIVE or cls in forms
+    if not known and not find_class(cls) and not is_owner(cls):
+        raise EncodeError(
+            f"the class {type_name(cls)} cannot be encoded: instances of it cannot travel, "
+            f"and none of its methods is a task; register({cls.__name__}) it"
+        )
+    recipe = classes.recipe_of(cls)
+    return [_CLASS, classes.wire_name(cls) if recipe is None else recipe.name]
+
+
+def _class(parts: list[Any]) -> type:
+    (name,) = parts
+    recipe = classes.recipes.get(name)
+    if recipe is None and find_name(name):
+        recipe = classes.recipes.get(name)
+    if recipe is not None:
+        return recipe.cls
+    found = _BUILT_IN.get(name) or find_owner(name)
+    if found is None:
+        raise DecodeError(f"class {name!r} is not known here: import the module that defines it")
+    return found
 
 
 def _object(parts: list[Any]) -> Any:
@@ -64,6 +93,9 @@ classes.forms.update(scalars.FORMS)
 classes.forms.update(times.FORMS)
 classes.forms.update(containers.FORMS)
 
+# The classes of the values that travel by themselves; those that are registered come later.
+_BUILT_IN = {classes.wire_name(cls): cls for cls in {*classes.forms, *wire.NATIVE}}
+
 #: What makes a value of the data of a leaf, by extension code.
 leaves: dict[int, Callable[[bytes], Any]] = {**scalars.LEAVES, **times.LEAVES}
 
@@ -76,5 +108,6 @@ marks: dict[int, Mark] = {
         **containers.COMPOSITES,
         **arrays.COMPOSITES,
         wire.OBJECT: _object,
+        wire.CLASS: _class,
     }.items()
 }

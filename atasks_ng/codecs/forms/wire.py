@@ -56,6 +56,7 @@ ORDERED_DICT = 0x4A
 DEFAULT_DICT = 0x4B
 COUNTER = 0x4C
 DEQUE = 0x4D
+CLASS = 0x4E  # a class itself, by the name of its instances: what a class method is called on
 
 
 class Mark:

@@ -15,6 +15,7 @@ from atasks_ng.transport.backends.amqp.lane import FastLane, Wire
 from atasks_ng.transport.backends.amqp.parcels import Returned
 
 FRAME_MAX = 128 * 1024
+LIMIT = FRAME_MAX - 8
 
 
 class FakeSocket(asyncio.Transport):
@@ -101,18 +102,20 @@ class Bench:
 
     def feed(self, *frames: tuple[int, Any]) -> None:
         """Let frames arrive in one read."""
-        self.wire.data_received(b"".join(pamqp.frame.marshal(f, number) for number, f in frames))
+        self.wire.take(b"".join(pamqp.frame.marshal(f, number) for number, f in frames))
 
-    def deliver(self, *tags: int, number: int = 1, consumer: str = "consumer") -> None:
+    def deliver(
+        self, *tags: int, number: int = 1, consumer: str = "consumer", size: int = 0
+    ) -> None:
         """Let messages arrive in one read."""
         frames: list[tuple[int, Any]] = []
         for tag in tags:
-            body = f"body {tag}".encode()
+            body = b"b" * size or f"body {tag}".encode()
             properties = commands.Basic.Properties(correlation_id=f"id {tag}", reply_to="sender")
             frames += [
                 (number, commands.Basic.Deliver(consumer, tag, False, "", "")),
                 (number, ContentHeader(0, len(body), properties)),
-                (number, ContentBody(body)),
+                *[(number, ContentBody(body[a : a + LIMIT])) for a in range(0, len(body), LIMIT)],
             ]
         self.feed(*frames)
 

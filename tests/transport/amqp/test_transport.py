@@ -403,7 +403,7 @@ async def test_a_stream_that_breaks_ends_the_session(amqp_url: str) -> None:
     session: Any = worker.transport._session
 
     with contextlib.suppress(ConnectionError):
-        session._work._wire.data_received(b"\x03\x00\x02 this is no frame")
+        session._work._wire.take(b"\x03\x00\x02 this is no frame")
     assert await asyncio.wait_for(worker.links.get(), 10) is False
     assert await asyncio.wait_for(worker.links.get(), 10) is True
     caller.ask(b"body")

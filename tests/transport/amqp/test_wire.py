@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pamqp import commands
 from pamqp.heartbeat import Heartbeat
 
-from atasks_ng.transport.backends.amqp.lane import FastLane
+from atasks_ng.transport.backends.amqp.lane import FastLane, fast
 from atasks_ng.transport.backends.amqp.parcels import Delivered, Parcel, join, part
 from tests.transport.amqp.peers import Bench, tick
 
@@ -43,6 +43,29 @@ async def test_messages_of_a_tick_are_one_write() -> None:
 
     assert len(bench.socket.writes) == 1
     assert bench.sent() == [*map(message, range(10)), message(10, channel=2)]
+
+
+async def test_a_message_that_comes_alone_is_written_at_once() -> None:
+    bench = Bench()
+    lane = bench.lane()
+    await lane.consume("queue", "consumer", lambda _: None)
+    bench.deliver(1)
+    lane.publish(parcel(1))
+    await tick()
+
+    lane.answer(1, parcel(2))
+    assert bench.sent() == [message(1), message(2), (1, "ack", 1, False)]
+    lane.publish(parcel(3))
+    assert len(bench.socket.writes) == 2
+    await tick()
+    assert len(bench.socket.writes) == 3
+
+    # The last tick had two: it is busy, and the next one is waited for.
+    lane.publish(parcel(4))
+    assert len(bench.socket.writes) == 3
+    await tick()
+
+    assert bench.sent()[3:] == [message(3), message(4)]
 
 
 async def test_acknowledgements_follow_all_messages_in_the_same_write() -> None:
@@ -310,17 +333,35 @@ async def test_deliveries_reach_their_consumer() -> None:
     ]
 
 
-async def test_what_is_listened_to_is_acknowledged_by_one_frame() -> None:
+async def test_what_is_listened_to_is_acknowledged_after_a_while() -> None:
     bench = Bench()
     lane = bench.lane()
     bodies: list[bytes] = []
     await lane.listen("queue", "consumer", bodies.append)
 
-    bench.deliver(1, 2, 3)
+    bench.deliver(1, 2)
+    bench.deliver(3)
+    await tick()
+    assert bodies == [b"body 1", b"body 2", b"body 3"]
+    assert bench.sent() == []
+    await asyncio.sleep(fast._HEARD_SECONDS + 0.05)
+
+    assert bench.sent() == [(1, "ack", 3, True)]
+
+
+async def test_what_is_listened_to_is_acknowledged_when_it_is_much() -> None:
+    bench = Bench()
+    lane = bench.lane()
+    await lane.listen("queue", "consumer", lambda _: None)
+
+    for tag in range(1, fast._HEARD_MESSAGES + 1):
+        bench.deliver(tag)
+    await tick()
+    assert bench.sent() == [(1, "ack", fast._HEARD_MESSAGES, True)]
+    bench.deliver(1000, size=fast._HEARD_BYTES)
     await tick()
 
-    assert bodies == [b"body 1", b"body 2", b"body 3"]
-    assert bench.sent() == [(1, "ack", 3, True)]
+    assert bench.sent()[1:] == [(1, "ack", 1000, True)]
 
 
 async def test_a_delivery_for_nobody_goes_back() -> None:
@@ -421,7 +462,7 @@ async def test_a_broken_stream_ends_the_connection() -> None:
     draining = asyncio.create_task(bench.wire.drain())
     await tick()
 
-    bench.wire.data_received(b"no frame of any kind")
+    bench.wire.take(b"no frame of any kind")
     bench.deliver(1)
     lane.publish(parcel(3))
     await asyncio.wait_for(draining, 1)

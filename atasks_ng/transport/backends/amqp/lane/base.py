@@ -77,7 +77,7 @@ class Lane:
         raise NotImplementedError
 
     async def listen(self, queue: str, consumer: str, take: OnBody) -> None:
-        """Take bodies from a queue; each is acknowledged when ``take`` has returned."""
+        """Take bodies from a queue; they are acknowledged soon after ``take`` has returned."""
         raise NotImplementedError
 
     async def cancel(self, consumer: str) -> None:

@@ -27,6 +27,13 @@ logger = logging.getLogger("atasks_ng.amqp")
 _JOINED_BODY_BYTES = 4 * 1024
 _JOINED_BYTES = 64 * 1024
 
+# What is listened to is acknowledged after so many messages, so many bytes, or so many seconds,
+# whichever comes first: each acknowledgement is a write of its own, and costs the broker as much
+# as a message. What is not acknowledged when the link is lost comes once more, and is known then.
+_HEARD_MESSAGES = 500
+_HEARD_BYTES = 1024 * 1024
+_HEARD_SECONDS = 0.2
+
 # Templates that are kept: one for each address that is answered, and for each queue that is called.
 _MAX_TEMPLATES = 1000
 
@@ -68,8 +75,7 @@ class FastLane(Lane):
         self._acks = Acks()
         # By address.
         self._joined: dict[str, _Joined] = {}
-        # Newest delivery of those that are acknowledged as they come.
-        self._heard = 0
+        self._heard = _Heard(wire)
         self._is_open = wire.is_open
         self._unconfirmed: _Unconfirmed | None = None
         if channel.publisher_confirms:
@@ -87,51 +93,17 @@ class FastLane(Lane):
     # -- sending -------------------------------------------------------------------------------
 
     def publish(self, parcel: Parcel) -> None:
-        self._publish(parcel, None)
+        if self._is_open:
+            self._put(parcel, None)
+            self._wire.stir()
 
     def answer(self, tag: int, parcel: Parcel) -> None:
-        self._publish(parcel, tag)
-        if self._unconfirmed is None:
-            # Acknowledgements are written after all messages.
-            self.ack(tag)
-
-    def _publish(self, parcel: Parcel, tag: int | None) -> None:
-        if not self._is_open:
-            return
-        if parcel.joins and len(parcel.body) <= _JOINED_BODY_BYTES:
-            self._join(parcel, tag)
-            return
-        if parcel.key in self._joined:
-            # What goes to one address keeps its order.
-            self._send_joined(parcel.key)
-        self._send(parcel)
-        if self._unconfirmed is not None:
-            self._unconfirmed.add([(parcel, tag)])
-
-    def _join(self, parcel: Parcel, tag: int | None) -> None:
-        joined = self._joined.get(parcel.key)
-        if joined is None:
-            joined = self._joined[parcel.key] = _Joined()
+        if self._is_open:
+            self._put(parcel, tag)
+            if self._unconfirmed is None:
+                # Acknowledgements are written after all messages.
+                self._acks.settle(tag)
             self._wire.stir()
-        joined.parcels.append((parcel, tag))
-        joined.size += len(parcel.body)
-        if joined.size >= _JOINED_BYTES:
-            self._send_joined(parcel.key)
-
-    def send_joined(self) -> None:
-        """Send the messages that were gathered; the wire calls this."""
-        for address in list(self._joined):
-            self._send_joined(address)
-
-    def _send_joined(self, address: str) -> None:
-        parcels = self._joined.pop(address).parcels
-        first = parcels[0][0]
-        if len(parcels) == 1:
-            self._send(first)
-        else:
-            self._send(dataclasses.replace(first, body=join([each.body for each, _ in parcels])))
-        if self._unconfirmed is not None:
-            self._unconfirmed.add(parcels)
 
     def ack(self, tag: int) -> None:
         if self._is_open:
@@ -142,13 +114,49 @@ class FastLane(Lane):
         if self._is_open:
             # Before all acknowledgements: one of many must not cover what goes back.
             self._acks.skip(tag)
-            self._wire.send(frames.requeue(self._number, tag))
+            self._wire.put(frames.requeue(self._number, tag))
+            self._wire.stir()
 
-    def _send(self, parcel: Parcel) -> None:
+    def _put(self, parcel: Parcel, tag: int | None) -> None:
+        """Have a message written, alone or with others; ``tag`` is the delivery it answers."""
+        if parcel.joins and len(parcel.body) <= _JOINED_BODY_BYTES:
+            self._join(parcel, tag)
+            return
+        if parcel.key in self._joined:
+            # What goes to one address keeps its order.
+            self._put_joined(parcel.key)
+        self._put_message(parcel)
+        if self._unconfirmed is not None:
+            self._unconfirmed.add([(parcel, tag)])
+
+    def _join(self, parcel: Parcel, tag: int | None) -> None:
+        joined = self._joined.get(parcel.key)
+        if joined is None:
+            joined = self._joined[parcel.key] = _Joined()
+        joined.parcels.append((parcel, tag))
+        joined.size += len(parcel.body)
+        if joined.size >= _JOINED_BYTES:
+            self._put_joined(parcel.key)
+
+    def put_joined(self) -> None:
+        """Have the messages written that were gathered; the wire calls this."""
+        for address in list(self._joined):
+            self._put_joined(address)
+
+    def _put_joined(self, address: str) -> None:
+        parcels = self._joined.pop(address).parcels
+        first = parcels[0][0]
+        if len(parcels) > 1:
+            first = dataclasses.replace(first, body=join([each.body for each, _ in parcels]))
+        self._put_message(first)
+        if self._unconfirmed is not None:
+            self._unconfirmed.add(parcels)
+
+    def _put_message(self, parcel: Parcel) -> None:
         body, ttl_ms = parcel.body, parcel.ttl_ms
         id = parcel.id.encode()
         if len(id) != frames.ID_LENGTH or parcel.headers is not None:
-            self._wire.send(frames.message(self._number, parcel, self._body_limit))
+            self._wire.put(frames.message(self._number, parcel, self._body_limit))
             return
         ttl = b"" if ttl_ms is None else b"%d" % ttl_ms
         key = (
@@ -161,9 +169,9 @@ class FastLane(Lane):
         )
         template = self._templates.get(key) or self._new_template(key, parcel)
         if len(body) <= self._small:
-            self._wire.send(template.whole(id, ttl, body))
+            self._wire.put(template.whole(id, ttl, body))
         else:
-            self._wire.send_pieces(template.pieces(id, ttl, body, self._body_limit))
+            self._wire.put_pieces(template.pieces(id, ttl, body, self._body_limit))
 
     def _new_template(self, key: _TemplateKey, parcel: Parcel) -> Template:
         if len(self._templates) >= _MAX_TEMPLATES:
@@ -177,9 +185,9 @@ class FastLane(Lane):
         number = self._number
         pairs = self._acks.take()
         found = [frames.ack(number, tag, multiple=multiple) for tag, multiple in pairs]
-        if self._heard:
-            found.append(frames.ack(number, self._heard, multiple=True))
-            self._heard = 0
+        heard = self._heard.take()
+        if heard:
+            found.append(frames.ack(number, heard, multiple=True))
         return found
 
     # -- consuming -----------------------------------------------------------------------------
@@ -209,8 +217,7 @@ class FastLane(Lane):
         try:
             listener = self._listeners.get(consumer)
             if listener is not None:
-                self._heard = tag
-                self._wire.stir()
+                self._heard.add(tag, len(body))
                 listener(body)
                 return
             self._acks.delivered(tag)
@@ -243,9 +250,14 @@ class FastLane(Lane):
     def _take_verdict(self, parcel: Parcel, tag: int | None, taken: bool) -> None:
         if not taken:
             # The queue has failed for the moment. Nobody else would send this again.
-            asyncio.get_running_loop().call_later(RETRY_AFTER, self._publish, parcel, tag)
+            asyncio.get_running_loop().call_later(RETRY_AFTER, self._put_again, parcel, tag)
         elif tag is not None:
             self.ack(tag)
+
+    def _put_again(self, parcel: Parcel, tag: int | None) -> None:
+        if self._is_open:
+            self._put(parcel, tag)
+            self._wire.stir()
 
     def _find_stuck(self, seconds: float) -> None:
         # A broker that is short of memory confirms nothing, and says so.
@@ -255,6 +267,7 @@ class FastLane(Lane):
     # -- ending --------------------------------------------------------------------------------
 
     async def flush(self) -> None:
+        self._heard.fall_due()
         if self._unconfirmed is not None:
             await self._unconfirmed.settled()
         await self._wire.drain()
@@ -269,8 +282,55 @@ class FastLane(Lane):
         """Send nothing more; the wire calls this, too."""
         self._is_open = False
         self._joined.clear()
+        self._heard.close()
         if self._unconfirmed is not None:
             self._unconfirmed.close()
+
+
+class _Heard:
+    """
+    What was listened to and is not acknowledged.
+
+    Args:
+        wire: Told when it is time to.
+    """
+
+    __slots__ = ("_count", "_is_due", "_size", "_tag", "_timer", "_wire")
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._tag = self._count = self._size = 0
+        self._is_due = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, tag: int, size: int) -> None:
+        self._tag = tag
+        self._count += 1
+        self._size += size
+        if self._count >= _HEARD_MESSAGES or self._size >= _HEARD_BYTES:
+            self.fall_due()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_HEARD_SECONDS, self.fall_due)
+
+    def take(self) -> int:
+        """Return up to which tag to acknowledge now, or 0."""
+        if not self._is_due:
+            return 0
+        tag = self._tag
+        self._tag = self._count = self._size = 0
+        self._is_due = False
+        return tag
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def fall_due(self) -> None:
+        self.close()
+        self._timer = None
+        self._is_due = self._tag > 0
+        self._wire.stir()
 
 
 class _Joined:

@@ -5,8 +5,8 @@ aiormq opens, tunes, keeps alive and closes the connection; it reads a ``StreamR
 to a ``StreamWriter``, as ever. Between these two and the socket stands a :class:`Wire`. What is
 ours of the incoming stream never reaches aiormq, and what we send is written between its frames:
 
-* One write a tick of the loop: messages first, then the acknowledgements. A large body is not
-  copied together with the rest but written by itself, in pieces.
+* One write a tick of the loop: messages first, then the acknowledgements. Only a message that
+  comes alone, and a large one, is written at once; a large body in pieces, uncopied.
 * A message is written whole within one step, so that no frame of aiormq's falls into it.
 * While the socket takes no more, or the broker is short of memory and says so, everything waits
   here, in order.
@@ -33,6 +33,10 @@ logger = logging.getLogger("atasks_ng.amqp")
 # Small messages that are joined into one write. 256 KiB: what asyncio reads at once, too.
 _WRITE_BYTES = 256 * 1024
 
+# What is read at once. A buffer that stays: asyncio's own for each read, of the same size, costs
+# three system calls to get and give back.
+_READ_BYTES = 256 * 1024
+
 # A wire with so much waiting is not writable.
 _FULL_BYTES = 1024 * 1024
 
@@ -40,8 +44,8 @@ _FULL_BYTES = 1024 * 1024
 class Sender(DataChannel, Protocol):
     """A data channel that has something to send when a tick ends."""
 
-    def send_joined(self) -> None:
-        """Send the messages that were gathered in this tick."""
+    def put_joined(self) -> None:
+        """Put here the messages that were gathered in this tick."""
 
     def take_acks(self) -> list[bytes]:
         """Return their frames, which are then sent."""
@@ -50,7 +54,7 @@ class Sender(DataChannel, Protocol):
         """Nothing can be sent any more."""
 
 
-class Wire(asyncio.Protocol):
+class Wire(asyncio.BufferedProtocol):
     """
     The protocol on the socket of one connection.
 
@@ -71,15 +75,20 @@ class Wire(asyncio.Protocol):
         # asyncio's own, for the StreamWriter: drain() and wait_closed() ask it.
         self._stream = asyncio.StreamReaderProtocol(self.reader, loop=loop)
         self._splitter = Splitter(self.reader.feed_data, self)
+        self._buffer = memoryview(bytearray(_READ_BYTES))
         self._senders: list[Sender] = []
         # The socket takes no more; and: nothing may be written, for that reason or another.
         self._is_full = False
         self._is_held = False
         self._is_broken = False
+        # The end of this tick is awaited; how often it was stirred; and the last one, hardly.
         self._is_due = False
+        self._stirs = 0
+        self._is_quiet = False
         # Whole messages, large ones in pieces.
         self._outbox: deque[bytes | list[Buffer]] = deque()
         self._outbox_bytes = 0
+        self._has_large = False
         self._drained: list[asyncio.Future[None]] = []
         self._beat_every = 0.0
         self._beat_at = 0.0
@@ -122,24 +131,33 @@ class Wire(asyncio.Protocol):
         """False while what is sent only piles up here."""
         return not self._is_held and self._outbox_bytes < _FULL_BYTES
 
-    def send(self, message: bytes) -> None:
-        """Write the frames of a message, or any other frame, at the end of this tick."""
+    def put(self, message: bytes) -> None:
+        """Have the frames of a message written, or another frame, after those before it."""
         self._outbox.append(message)
         self._outbox_bytes += len(message)
-        self.stir()
 
-    def send_pieces(self, pieces: list[Buffer]) -> None:
-        """Write the frames of a large message, after those before it."""
+    def put_pieces(self, pieces: list[Buffer]) -> None:
+        """Have the frames of a large message written, after those before it."""
         self._outbox.append(pieces)
         self._outbox_bytes += sum(map(len, pieces))
-        # At once: it fills a write of its own, and need not be kept until the tick ends.
-        self._flush()
+        self._has_large = True
 
     def stir(self) -> None:
-        """Write what senders have at the end of this tick."""
+        """
+        Write soon what was put here, and what senders have; to be called after each message.
+
+        At the end of this tick of the loop, since more may come. At once, if in the last one no
+        more came: then somebody waits for this one, and a turn of the loop would be lost.
+        """
+        self._stirs += 1
         if not self._is_due:
             self._is_due = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._end_tick)
+            if self._is_quiet:
+                self._flush()
+        if self._has_large:
+            # It fills writes of its own, and need not be kept while others are made.
+            self._flush()
 
     async def drain(self) -> None:
         """Return when everything is with the operating system, or the connection is lost."""
@@ -149,13 +167,20 @@ class Wire(asyncio.Protocol):
             self.stir()
             await drained
 
-    def _flush(self) -> None:
+    def _end_tick(self) -> None:
         self._is_due = False
+        is_alone = self._stirs <= 1
+        if not (is_alone and self._is_quiet):
+            self._flush()
+        self._is_quiet = is_alone
+        self._stirs = 0
+
+    def _flush(self) -> None:
         if self._transport.is_closing():
             self._end()
         if not self._is_held:
             for sender in self._senders:
-                sender.send_joined()
+                sender.put_joined()
         while not self._is_held:
             if self._outbox and type(self._outbox[0]) is list:
                 self._write_pieces()
@@ -183,6 +208,7 @@ class Wire(asyncio.Protocol):
         return batch
 
     def _write_pieces(self) -> None:
+        self._has_large = False
         # One by one: on Python 3.11 writelines() joins them. Once begun, a message is finished,
         # even if the socket is full: what follows on the channel must not be another frame.
         pieces = self._outbox.popleft()
@@ -234,7 +260,14 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
         self._stream.connection_made(transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.take(bytes(self._buffer[:nbytes]))
+
+    def take(self, data: bytes) -> None:
+        """Take what was read."""
         if self._is_broken:
             return
         try:
