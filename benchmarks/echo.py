@@ -76,8 +76,7 @@ async def _measure(
         await _keep_in_flight(call, calls, flight)
         spent = time.perf_counter() - begin
         used = [
-            (cpu_seconds(each) - old) / calls * 1e6
-            for each, old in zip(pids, before, strict=True)
+            (cpu_seconds(each) - old) / calls * 1e6 for each, old in zip(pids, before, strict=True)
         ]
     return Sample(calls / spent, *used)
 

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from .._version import __version__
-from . import run, worker
 from .errors import CommandError
+from .run import add_parser as add_run
+from .worker import add_parser as add_worker
 
 PROGRAM = "atasks-ng"
 
@@ -50,6 +51,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    worker.add_parser(commands)
-    run.add_parser(commands)
+    add_worker(commands)
+    add_run(commands)
     return parser

@@ -102,7 +102,7 @@ def _look_through(function: Any) -> None:
     elif scope:
         _owners.add((module, scope))
         # A class inside a function stands beside the tasks that its methods are.
-        outer, _, name = scope.rpartition(".")
+        outer = scope.rpartition(".")[0]
         if outer.endswith("<locals>"):
             _scopes.add((module, outer))
     scan = _Scan()

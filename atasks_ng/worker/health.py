@@ -41,9 +41,7 @@ class Health:
         """Listen."""
         # A free port is free for one address family only.
         host = None if self.port else "127.0.0.1"
-        self._server = await asyncio.start_server(
-            self._serve, host, self.port, limit=_LIMIT_BYTES
-        )
+        self._server = await asyncio.start_server(self._serve, host, self.port, limit=_LIMIT_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:

@@ -21,6 +21,7 @@ def _run(*arguments: str, timeout: float = 120) -> str:
         capture_output=True,
         text=True,
         timeout=timeout,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -141,14 +141,12 @@ def test_name_of_another_function_is_refused_and_both_places_are_named() -> None
     async def first() -> None:
         """The one that was there before."""
 
+    async def second() -> None:
+        """Another one."""
+
     with pytest.raises(errors.RegisteredTwiceError) as caught:
+        atask(second, name="claimed:twice")
 
-        @atask(name="claimed:twice")
-        async def second() -> None:
-            """Another one."""
-
-    for function in (first.__wrapped__.__code__, caught.value):
-        assert function is not None
     assert str(caught.value).count(f"{__file__}:") == 2
     assert "@atask(name=...)" in str(caught.value)
 

@@ -94,7 +94,6 @@ async def test_deactivating_twice_changes_nothing(near_world: World) -> None:
 
 
 async def test_activating_fails_without_a_connection_and_works_after_it() -> None:
-
     MsgpackCodec()
     transport = LoopbackTransport()
     with pytest.raises(errors.NotConnectedError):

@@ -7,10 +7,13 @@ may, since it depends on which of two messages is first. Every other program mus
 
 from __future__ import annotations
 
+import sys
+
 _COPY = "arguments and results are copies: to change one is not to change the other"
 _LIVE = "what lives in one process (locks, functions, classes, iterators) has no form on a wire"
 _FORM = "the default codec carries data of known types only: register the class, or send data"
 _SUSPENDS = "a call lets other tasks run while it is under way, even if its body never suspends"
+_APART = "two cancels of one step are two messages, which may arrive apart"
 _BEGINS = "a call that is cancelled before a worker has begun it never begins"
 
 #: Program → why a task cannot do there what a plain function does.
@@ -52,6 +55,11 @@ EVERYWHERE = {
     "cancel_of_a_call_that_never_suspends": _SUSPENDS,
 }
 
+if sys.version_info >= (3, 13):
+    EVERYWHERE["statement_of_several_lines"] = (
+        "of a statement of several lines, a frame of the callee shows the first"
+    )
+
 #: Program → why it differs where caller and callee are two processes.
 OVER_A_NETWORK = {
     "not_propagated": "context variables leave their process only when propagate() names them",
@@ -65,6 +73,8 @@ SOMETIMES = {
     "cancel_of_a_call_about_to_be_sent": _BEGINS,
     "cancel_in_the_step_after_the_start": _BEGINS,
     "timeout_already_over": _BEGINS,
+    "cancel_twice_at_once": _APART,
+    "cancel_twice_at_once_and_taken_back_once": _APART,
     "left_open_at_the_end": (
         "a generator that is still open when its connection is closed ends on its worker, "
         "and nobody waits for it"

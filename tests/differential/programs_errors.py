@@ -7,6 +7,7 @@ import binascii
 import builtins
 import concurrent.futures
 import configparser
+import contextlib
 import dataclasses
 import decimal
 import enum
@@ -200,7 +201,8 @@ def errors_of_the_standard_library(task, log):
             case 9:
                 binascii.unhexlify("x")
             case 10:
-                sqlite3.connect(":memory:").execute("nonsense")
+                with contextlib.closing(sqlite3.connect(":memory:")) as database:
+                    database.execute("nonsense")
             case 11:
                 raise socket.gaierror(-2, "unknown")
             case 12:
