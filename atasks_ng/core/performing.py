@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("atasks_ng.worker")
 
+# What values do when they are encoded and decoded must not end the worker either.
+_EXITS = (SystemExit, KeyboardInterrupt)
+
 
 class Performing:
     """
@@ -44,7 +47,7 @@ class Performing:
         call, task = self._call, self._task
         try:
             args, kwargs = await self._arguments()
-        except Exception as exc:
+        except (Exception, *_EXITS) as exc:
             self._incoming.body_ended(call)
             return envelopes.Refusal(call.id, "DecodeError", [str(exc)])
         except asyncio.CancelledError as exc:
@@ -68,6 +71,8 @@ class Performing:
             self._incoming.check_size(payload)
         except errors.CodecError as exc:
             return envelopes.Refusal(call.id, _refusal(exc), _plain(exc.args))
+        except _EXITS as exc:
+            return await self._failure(exc)
         return envelopes.Value(call.id, self._uncancelled(), await self._changes(), payload)
 
     async def _arguments(self) -> tuple[Any, Any]:

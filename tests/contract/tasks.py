@@ -131,6 +131,26 @@ async def return_unfit() -> Any:
     return Unfit()
 
 
+class Quitter:
+    """Ends the process of whoever encodes or decodes it."""
+
+    def __init__(self, when: str) -> None:
+        self.when = when
+
+    def __getstate__(self) -> dict[str, str]:
+        if self.when == "encoding":
+            raise SystemExit("encoded")
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        raise SystemExit("decoded")
+
+
+@atask
+async def return_quitter() -> Any:
+    return Quitter("encoding")
+
+
 class Mute(Exception):
     """An exception that breaks whoever looks at it."""
 

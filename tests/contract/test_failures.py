@@ -207,6 +207,24 @@ async def test_result_that_cannot_be_encoded_is_an_error_of_the_caller(coded_wor
     assert await tasks.add(1, 1) == 2
 
 
+async def test_result_that_exits_when_it_is_encoded_ends_its_call_only(
+    pickling_world: World,
+) -> None:
+    exc = await caught(tasks.return_quitter())
+
+    assert isinstance(exc, SystemExit)
+    assert await tasks.add(1, 1) == 2
+
+
+async def test_argument_that_exits_when_it_is_decoded_ends_its_call_only(
+    pickling_world: World,
+) -> None:
+    exc = await caught(tasks.echo(tasks.Quitter("decoding")))
+
+    assert isinstance(exc, errors.DecodeError)
+    assert await tasks.add(1, 1) == 2
+
+
 async def test_unknown_task_is_an_error_that_says_how_to_start_a_worker(world: World) -> None:
     @atask(name="nowhere:gone")
     async def gone() -> None:

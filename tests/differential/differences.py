@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 _COPY = "arguments and results are copies: to change one is not to change the other"
-_LIVE = "what lives in one process (locks, functions, classes, iterators) has no form on a wire"
+_LIVE = "what lives in one process (locks, functions, iterators) has no form on a wire"
 _FORM = "the default codec carries data of known types only: register the class, or send data"
 _SUSPENDS = "a call lets other tasks run while it is under way, even if its body never suspends"
 _APART = "two cancels of one step are two messages, which may arrive apart"
@@ -27,7 +27,6 @@ EVERYWHERE = {
     "live_object_as_argument": _LIVE,
     "function_as_argument": _LIVE,
     "task_as_argument": _LIVE,
-    "class_as_argument": _LIVE,
     "generator_as_argument": _LIVE,
     "exception_with_a_live_object": _LIVE,
     "exception_with_a_live_argument": _LIVE,
@@ -82,6 +81,4 @@ SOMETIMES = {
 }
 
 #: Program → what is wrong; to be mended.
-DEFECTS = {
-    "class_method": "the class cannot be encoded",
-}
+DEFECTS: dict[str, str] = {}

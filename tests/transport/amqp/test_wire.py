@@ -45,27 +45,37 @@ async def test_messages_of_a_tick_are_one_write() -> None:
     assert bench.sent() == [*map(message, range(10)), message(10, channel=2)]
 
 
-async def test_a_message_that_comes_alone_is_written_at_once() -> None:
+async def test_a_message_that_comes_alone_is_written_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = Bench()
     lane = bench.lane()
     await lane.consume("queue", "consumer", lambda _: None)
     bench.deliver(1)
     lane.publish(parcel(1))
     await tick()
+    now = 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
 
     lane.answer(1, parcel(2))
     assert bench.sent() == [message(1), message(2), (1, "ack", 1, False)]
+    now += 1
     lane.publish(parcel(3))
-    assert len(bench.socket.writes) == 2
-    await tick()
-    assert len(bench.socket.writes) == 3
-
-    # The last tick had two: it is busy, and the next one is waited for.
+    assert bench.sent()[3:] == [message(3)]
+    # So soon after it, the next one is not alone any more.
     lane.publish(parcel(4))
+    lane.publish(parcel(5))
     assert len(bench.socket.writes) == 3
     await tick()
+    assert bench.sent()[4:] == [message(4), message(5)]
 
-    assert bench.sent()[3:] == [message(3), message(4)]
+    # The last tick had two: it is busy, and the end of this one is waited for.
+    now += 1
+    lane.publish(parcel(6))
+    assert len(bench.socket.writes) == 4
+    await tick()
+    assert len(bench.socket.writes) == 5
+    monkeypatch.undo()
 
 
 async def test_acknowledgements_follow_all_messages_in_the_same_write() -> None:

@@ -37,6 +37,10 @@ _WRITE_BYTES = 256 * 1024
 # three system calls to get and give back.
 _READ_BYTES = 256 * 1024
 
+# A message this long after the last one comes alone. 0.2 ms: longer than making the next one takes
+# whoever makes many, and shorter than any answer.
+_REST_SECONDS = 0.0002
+
 # A wire with so much waiting is not writable.
 _FULL_BYTES = 1024 * 1024
 
@@ -81,10 +85,10 @@ class Wire(asyncio.BufferedProtocol):
         self._is_full = False
         self._is_held = False
         self._is_broken = False
-        # The end of this tick is awaited; how often it was stirred; and the last one, hardly.
+        # The end of this tick is awaited; and: there was one message in it, or in the last one.
         self._is_due = False
-        self._stirs = 0
-        self._is_quiet = False
+        self._is_alone = False
+        self._stirred_at = 0.0
         # Whole messages, large ones in pieces.
         self._outbox: deque[bytes | list[Buffer]] = deque()
         self._outbox_bytes = 0
@@ -146,18 +150,24 @@ class Wire(asyncio.BufferedProtocol):
         """
         Write soon what was put here, and what senders have; to be called after each message.
 
-        At the end of this tick of the loop, since more may come. At once, if in the last one no
-        more came: then somebody waits for this one, and a turn of the loop would be lost.
+        At the end of this tick of the loop, since more may come. At once, if for some ticks no
+        more came: then somebody waits for this one, and would wait a turn of the loop longer.
         """
-        self._stirs += 1
-        if not self._is_due:
-            self._is_due = True
-            self._loop.call_soon(self._end_tick)
-            if self._is_quiet:
-                self._flush()
         if self._has_large:
             # It fills writes of its own, and need not be kept while others are made.
             self._flush()
+        elif self._is_due:
+            self._is_alone = False
+        elif self._is_alone and self._is_rested():
+            self._flush()
+        else:
+            self._is_due = self._is_alone = True
+            self._loop.call_soon(self._end_tick)
+
+    def _is_rested(self) -> bool:
+        now = self._loop.time()
+        before, self._stirred_at = self._stirred_at, now
+        return now - before > _REST_SECONDS
 
     async def drain(self) -> None:
         """Return when everything is with the operating system, or the connection is lost."""
@@ -169,11 +179,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def _end_tick(self) -> None:
         self._is_due = False
-        is_alone = self._stirs <= 1
-        if not (is_alone and self._is_quiet):
-            self._flush()
-        self._is_quiet = is_alone
-        self._stirs = 0
+        self._flush()
 
     def _flush(self) -> None:
         if self._transport.is_closing():
