@@ -88,7 +88,9 @@ def _code(function: Any) -> Any:
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     function = getattr(function, "func", function)
-    return getattr(function, "__code__", None)
+    code = getattr(function, "__code__", None)
+    # An object that is called like a function is known by what is called.
+    return code or getattr(type(function).__call__, "__code__", None)
 
 
 def _is_same(first: Any, second: Any) -> bool:

@@ -19,9 +19,11 @@ from .worlds import World
 @pytest.fixture(autouse=True)
 def travelling() -> Iterator[None]:
     """Let the variable travel during this test."""
+    before = dict(context._propagated)
     propagate(tasks.travelling)
     yield
     context._propagated.clear()
+    context._propagated.update(before)
 
 
 async def test_propagated_variable_reaches_the_body(coded_world: World) -> None:

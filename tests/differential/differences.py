@@ -74,6 +74,10 @@ SOMETIMES = {
     "timeout_already_over": _BEGINS,
     "cancel_twice_at_once": _APART,
     "cancel_twice_at_once_and_taken_back_once": _APART,
+    "keyboard_interrupt_of_a_child": (
+        "an interrupt that ends the event loop cuts the link to the broker within it, and the "
+        "broker's client may complain of that"
+    ),
     "left_open_at_the_end": (
         "a generator that is still open when its connection is closed ends on its worker, "
         "and nobody waits for it"

@@ -31,8 +31,8 @@ def cancelled_with(task, log, *message):
     async def main():
         running = asyncio.create_task(f())
         await log.until("began")
-        log("cancel() returns", running.cancel(*message))
-        return await outcome_of(running), running.cancelling()
+        taken = running.cancel(*message)
+        return taken, await outcome_of(running), running.cancelling()
 
     return main
 

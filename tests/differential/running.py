@@ -98,12 +98,12 @@ def _run(program: Program, task: Any, place: Callable[[], Any]) -> Outcome:
     clear_lines()
     complaints: list[Any] = []
     result = error = raised = None
+    main = program.define(task, Log(program.name))
     # What is older than the run need not be looked at when it ends: a fifth of the time.
     gc.freeze()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            main = program.define(task, Log(program.name))
             result = describe(asyncio.run(_perform(main, place, complaints)))
         except BaseException as exc:
             error, raised = describe(exc), type(exc).__name__
