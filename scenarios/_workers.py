@@ -64,7 +64,8 @@ class Workers:
         self._count = count
         self._shows_all = log_level in ("debug", "info")
         self._log: list[str] = []
-        self._ready: queue.Queue[bool] = queue.Queue()
+        # Simple: an interrupt within Queue.get() may leave its lock taken, and the reader stuck.
+        self._ready: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
         # A session of their own: Ctrl-C at the terminal is for the runner, which stops them.
@@ -134,7 +135,8 @@ class Workers:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-            self._reader.join()
+            # Bounded: a grandchild may hold the other end of the pipe open.
+            self._reader.join(GRACE)
 
     def _tail(self) -> str:
         return "".join(self._log[-30:]).rstrip()

@@ -134,9 +134,13 @@ def run_with_ready_workers(amqp_url: str, mark: str) -> Iterator[subprocess.Pope
         text=True,
     ) as runner:
         assert runner.stderr is not None
-        while "ready" not in runner.stderr.readline():
-            assert runner.poll() is None
-        yield runner
+        try:
+            while "ready" not in runner.stderr.readline():
+                assert runner.poll() is None
+            yield runner
+        except BaseException:
+            runner.kill()
+            raise
 
 
 @has_proc
