@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -11,6 +13,12 @@ _CHUNK = 65536
 
 #: Looks at the bytes that pass, and may call methods of the proxy: ``(to_server, data)``.
 Watcher = Callable[[bool, bytes], None]
+
+#: Returns what is passed on of a piece that one connection brought: ``(to_server, data)``.
+Filter = Callable[[bool, bytes], bytes]
+
+# Linger, for no time: what closes such a socket is a reset.
+_RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy:
@@ -24,15 +32,27 @@ class Proxy:
         host: Host of the server.
         port: Port of the server.
         watcher: Called in the proxy's thread with everything that passes, before it is passed on.
+        make_filter: Called for each connection, in the proxy's thread; returns the function that
+            decides, piece by piece, what is passed on: all of it, a part, or ``b""``.
 
     Attributes:
         port: Where clients connect, once it is started.
+        accepted: How many connections there have been, those that were refused among them.
     """
 
-    def __init__(self, host: str, port: int, watcher: Watcher | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        watcher: Watcher | None = None,
+        *,
+        make_filter: Callable[[], Filter] | None = None,
+    ) -> None:
         self.port = 0
+        self.accepted = 0
         self._server = (host, port)
         self._watcher = watcher
+        self._make_filter = make_filter
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pairs: set[_Pair] = set()
@@ -154,6 +174,7 @@ class Proxy:
     # -- passing on ----------------------------------------------------------------------------
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         if self._refusing:
             writer.transport.abort()
             return
@@ -164,9 +185,10 @@ class Proxy:
             return
         pair = _Pair(writer, server_writer)
         self._pairs.add(pair)
+        passing = _all if self._make_filter is None else self._make_filter()
         ways = [
-            asyncio.create_task(self._pass_on(reader, server_writer, to_server=True)),
-            asyncio.create_task(self._pass_on(server_reader, writer, to_server=False)),
+            asyncio.create_task(self._pass_on(reader, server_writer, passing, to_server=True)),
+            asyncio.create_task(self._pass_on(server_reader, writer, passing, to_server=False)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -178,7 +200,12 @@ class Proxy:
             await asyncio.gather(*ways, return_exceptions=True)
 
     async def _pass_on(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_server: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        passing: Filter,
+        *,
+        to_server: bool,
     ) -> None:
         try:
             while data := await reader.read(_CHUNK):
@@ -187,7 +214,7 @@ class Proxy:
                 if self._delay:
                     await asyncio.sleep(self._delay)
                 await self._flowing[to_server].wait()
-                if self._dropping[to_server]:
+                if self._dropping[to_server] or not (data := passing(to_server, data)):
                     continue
                 writer.write(data)
                 await writer.drain()
@@ -204,6 +231,13 @@ class _Pair:
     def cut(self, *, reset: bool) -> None:
         for end in self._ends:
             if reset:
+                raw: socket.socket | None = end.get_extra_info("socket")
+                if raw is not None and not end.is_closing():
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 end.transport.abort()
             else:
                 end.close()
+
+
+def _all(to_server: bool, data: bytes) -> bytes:
+    return data
