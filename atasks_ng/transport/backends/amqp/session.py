@@ -89,15 +89,27 @@ class Session:
 
     async def open(self) -> None:
         """
-        Dial, declare, and listen for what comes to this process.
+        Dial and declare; nothing comes before :meth:`listen`.
 
         Raises:
             ConnectionLostError: It cannot be done; the sentence says why.
         """
+        await self._begin(self._open())
+
+    async def listen(self) -> None:
+        """
+        Take what comes to this process, and what has waited for it.
+
+        Raises:
+            ConnectionLostError: It cannot be done; the sentence says why.
+        """
+        await self._begin(self._inbox.listen(self.address, self._inbox_tag, self._on_body))
+
+    async def _begin(self, work: Awaitable[None]) -> None:
         where = self._settings.shown_url
         try:
             async with asyncio.timeout(self._settings.request_timeout):
-                await self._open()
+                await work
         except TimeoutError:
             await self.close()
             seconds = self._settings.request_timeout
@@ -120,7 +132,6 @@ class Session:
             lane.channel.on_consumer_cancel_callbacks.add(self._on_consumer_cancelled)
         await self._declare()
         await self._inbox.channel.basic_qos(prefetch_count=_INBOX_PREFETCH)
-        await self._inbox.listen(self.address, self._inbox_tag, self._on_body)
 
     async def _dial(self, role: str) -> Link:
         link = Link(self._settings, role)

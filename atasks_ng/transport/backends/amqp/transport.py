@@ -107,7 +107,11 @@ class AMQPTransport(Transport):
         """
         if self._keeper is not None:
             return
-        self._session = await self._open_session()
+        try:
+            await self._open_session()
+        except BaseException:
+            self._session = None
+            raise
         self._keeper = asyncio.create_task(self._keep())
         self._adjuster = asyncio.create_task(self._adjust_windows())
 
@@ -133,6 +137,9 @@ class AMQPTransport(Transport):
             self._take_returned,
         )
         await session.open()
+        # Before it listens: what has waited for this process comes at once, and is answered here.
+        self._session = session
+        await session.listen()
         return session
 
     async def _keep(self) -> None:
@@ -144,12 +151,12 @@ class AMQPTransport(Transport):
             if self.receiver is not None:
                 self.receiver.on_link(up=False)
             await self._session.close()
-            self._session = await self._redial()
+            await self._redial()
             logger.warning("the link to %s is there again", self._shown)
             if self.receiver is not None:
                 self.receiver.on_link(up=True)
 
-    async def _redial(self) -> Session:
+    async def _redial(self) -> None:
         pause = 0.1
         while True:
             try:
@@ -158,9 +165,11 @@ class AMQPTransport(Transport):
                     for window in windows:
                         window.forget()
                     await session.serve(queue, windows)
-                return session
+                return
             except (ConnectionLostError, AMQPError, OSError, RuntimeError) as exc:
                 logger.info("%s", exc)
+                if self._session is not None:
+                    await self._session.close()
             # Jitter: a thousand processes must not dial in step.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, self.settings.reconnect_delay)
