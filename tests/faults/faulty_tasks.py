@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -103,13 +104,12 @@ async def nap(key: str, seconds: float) -> str:
 
 
 @atask
-async def descend(depth: int, gate: Path) -> int:
-    """Go down, wait at the bottom, come back."""
+async def descend(depth: int, gate: Path, wait_at: int = 0) -> int:
+    """Go down, wait at some depth, go on, and come back."""
     write("start", str(depth))
-    if depth == 0:
+    if depth == wait_at:
         await opened(gate)
-        return 0
-    return 1 + await descend(depth - 1, gate)
+    return 1 + await descend(depth - 1, gate, wait_at) if depth else 0
 
 
 @atask
@@ -117,6 +117,16 @@ async def die(key: str) -> None:
     """End the process without a word."""
     write("start", key)
     os._exit(SUICIDE)
+
+
+@atask
+async def crash_once(key: str, flag: Path) -> str:
+    """Die of a segmentation fault, but not a second time."""
+    write("start", key)
+    if not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return key
 
 
 @atask
