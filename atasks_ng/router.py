@@ -58,7 +58,7 @@ class Router:
         namespace: str = "default",
         *,
         name: str | None = None,
-        max_depth: int = 1000,
+        max_depth: int = 10_000,
         worker_grace: float = 30.0,
         cancel_grace: float = 30.0,
         max_payload_bytes: int | None = 4 * 1024 * 1024,

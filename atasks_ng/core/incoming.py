@@ -20,9 +20,11 @@ from ..protocol.actions import (
     FreeSlot,
     HandBack,
     Interrupt,
+    Look,
     Say,
     SayTo,
     Start,
+    Widen,
 )
 from ..protocol.callee import Callee
 from ..protocol.calls import IncomingCall
@@ -75,6 +77,7 @@ class Incoming:
         self._context = contextvars.copy_context()
         self._timer: asyncio.TimerHandle | None = None
         self._suspended: dict[tuple[str, bool], int] = {}
+        self._looks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -104,7 +107,12 @@ class Incoming:
             delivery.hand_back()
             return
         call = IncomingCall(
-            request, delivery.queue, nested=delivery.nested, lost=delivery.redelivered
+            request,
+            delivery.queue,
+            nested=delivery.nested,
+            lost=delivery.redelivered,
+            stale=delivery.stale,
+            away=delivery.is_away,
         )
         call.delivery = delivery
         self._act(self._callee.deliver(call, self.loop.time()))
@@ -284,9 +292,9 @@ class Incoming:
     def close(self) -> None:
         """Let go of threads and timers."""
         self._executors.close()
-        for timer in (self._timer, self._sweeper):
-            if timer is not None:
-                timer.cancel()
+        for waiting in (self._timer, self._sweeper, *self._looks):
+            if waiting is not None:
+                waiting.cancel()
 
     def _note_idle(self) -> None:
         if not self._callee.calls:
@@ -347,6 +355,18 @@ class Incoming:
     def _say_to(self, action: SayTo) -> None:
         self.transport.post(Message(PROCESS, action.address, action.id, action.body))
 
+    def _look(self, action: Look) -> None:
+        look = self.loop.create_task(self._find_caller(action.call), name="atasks_ng look")
+        self._looks.add(look)
+        look.add_done_callback(self._looks.discard)
+
+    async def _find_caller(self, call: IncomingCall) -> None:
+        listening = await call.delivery.find_caller()
+        self._act(self._callee.looked(call, listening, self.loop.time()))
+
+    def _widen(self, action: Widen) -> None:
+        self.count_suspended(action.call, action.change)
+
     def _bury(self, action: Bury) -> None:
         call = action.call
         logger.error("gave up call %s of %r: %s", call.id, call.request.task, action.reason)
@@ -383,4 +403,6 @@ _CARRY_OUT: dict[type, Callable[[Incoming, Any], None]] = {
     SayTo: Incoming._say_to,
     Bury: Incoming._bury,
     FreeSlot: Incoming._free_slot,
+    Look: Incoming._look,
+    Widen: Incoming._widen,
 }

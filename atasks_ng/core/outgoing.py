@@ -42,7 +42,7 @@ logger = logging.getLogger("atasks_ng.caller")
 # Longest time to live that is told, in seconds: it must fit 64 bits, and nobody will wait for it.
 _LONGEST = 2.0**40
 
-# How often, in seconds, the caller looks for calls that nobody says anything about.
+# How often, in seconds, the caller looks for calls that nobody says anything about, at least.
 _SWEEP_EVERY = 5.0
 
 
@@ -70,6 +70,8 @@ class Outgoing:
         self._limits = limits
         self._in_flight = InFlight(limits.max_in_flight, limits.max_in_flight_bytes)
         self._caller = Caller(times)
+        self._sweep_every = min(_SWEEP_EVERY, times.warn_after, times.worker_grace)
+        self._looking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         #: What :meth:`close` ended the calls with.
@@ -178,7 +180,7 @@ class Outgoing:
         if call.deadline is not None:
             self._set_timer()
         if self._sweeper is None:
-            self._sweeper = self.loop.call_later(_SWEEP_EVERY, self._sweep)
+            self._sweeper = self.loop.call_later(self._sweep_every, self._sweep)
         try:
             self.transport.post(call.message)
         except BaseException:
@@ -327,9 +329,9 @@ class Outgoing:
         """End every call with an error."""
         self.closed_by = error
         self._do(self._caller.close(error, self.loop.time()))
-        for timer in (self._timer, self._sweeper):
-            if timer is not None:
-                timer.cancel()
+        for waiting in (self._timer, self._sweeper, self._looking):
+            if waiting is not None:
+                waiting.cancel()
 
     # -- carrying out --------------------------------------------------------------------------
 
@@ -397,7 +399,7 @@ class Outgoing:
             call.queue,
             call.namespace,
             call.task,
-            self.loop.time() - (call.unserved_since or 0.0),
+            action.waited,
             errors.how_to_start_a_worker(call.task, call.queue),
         )
 
@@ -411,9 +413,21 @@ class Outgoing:
 
     def _sweep(self) -> None:
         self._sweeper = None
-        self._do(self._caller.sweep(self.loop.time()))
-        if self._caller.calls:
-            self._sweeper = self.loop.call_later(_SWEEP_EVERY, self._sweep)
+        now = self.loop.time()
+        self._do(self._caller.sweep(now))
+        if not self._caller.calls:
+            return
+        self._sweeper = self.loop.call_later(self._sweep_every, self._sweep)
+        queues = self._caller.unheard(now)
+        if queues and (self._looking is None or self._looking.done()):
+            self._looking = self.loop.create_task(self._look(queues), name="atasks_ng look")
+
+    async def _look(self, queues: set[str]) -> None:
+        """Find out who serves the queues of calls of which nothing was heard."""
+        for queue in queues:
+            served = await self.transport.is_served(queue)
+            if served is not None:
+                self._do(self._caller.served(queue, served, self.loop.time()))
 
     def _tick(self) -> None:
         self._timer = None

@@ -49,6 +49,12 @@ class Port:
 
     # -- what a transport brings ---------------------------------------------------------------
 
+    @property
+    def is_waiting(self) -> bool:
+        """True while a call is awaited or performed."""
+        outgoing, incoming = self.outgoing, self.incoming
+        return bool(outgoing and outgoing.pending) or bool(incoming and incoming.running)
+
     def on_request(self, delivery: Delivery) -> None:
         """A request for this worker."""
         if self.incoming is None:

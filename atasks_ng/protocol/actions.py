@@ -70,9 +70,16 @@ class End(NamedTuple):
 
 
 class Warn(NamedTuple):
-    """Tell the log that nobody serves the queue of a call."""
+    """
+    Tell the log that nobody serves the queue of a call.
+
+    Attributes:
+        call: The call.
+        waited: How long it has waited, in seconds.
+    """
 
     call: OutgoingCall
+    waited: float
 
 
 class Start(NamedTuple):
@@ -100,6 +107,25 @@ class Answer(NamedTuple):
 
     call: IncomingCall
     envelope: Envelope | None
+
+
+class Look(NamedTuple):
+    """Find out whether the caller of a call, which does not answer, has its link."""
+
+    call: IncomingCall
+
+
+class Widen(NamedTuple):
+    """
+    Let the transport bring one call more, or one less again.
+
+    Attributes:
+        call: The call that does not count against its window meanwhile.
+        change: 1 or -1.
+    """
+
+    call: IncomingCall
+    change: int
 
 
 class SayTo(NamedTuple):
@@ -152,6 +178,8 @@ Action = (
     | HandBack
     | AnswerAgain
     | SayTo
+    | Look
+    | Widen
     | FreeSlot
     | Bury
 )

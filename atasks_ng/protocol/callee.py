@@ -14,9 +14,11 @@ from .actions import (
     FreeSlot,
     HandBack,
     Interrupt,
+    Look,
     Say,
     SayTo,
     Start,
+    Widen,
 )
 from .calls import CalleeTimes, IncomingCall
 from .envelopes import (
@@ -24,6 +26,7 @@ from .envelopes import (
     HANDED_BACK,
     WHY_LAST,
     WHY_LOST,
+    WHY_STALE,
     WHY_TWICE,
     Ask,
     Cancel,
@@ -40,6 +43,7 @@ from .tables import (
     ANSWERED,
     ASK_AGAIN,
     ASKING,
+    AWAY,
     BODY_ENDED,
     CALLEE,
     CANCEL,
@@ -51,12 +55,14 @@ from .tables import (
     GO,
     GONE,
     LAST_SLOT,
+    LISTENING,
     RECALL,
     RUNNING,
     SILENCE,
     SLOT,
     STALE,
     UNLINKED,
+    VERDICTS,
     WAITING,
 )
 from .timers import Timers
@@ -121,8 +127,10 @@ class Callee:
             call.deadline = now + ttl_ms / 1000
             self._timers.add(call.deadline, DEADLINE, call)
         actions: list[Action] = []
-        if self.address is not None and (call.lost or call.request.sent > 1):
+        if self.address is not None and (call.lost or call.stale or call.request.sent > 1):
             call.state = ASKING
+            if call.away:
+                self._stop_counting(call, now, None, actions)
             self._ask(call, now, None, actions)
         else:
             self._line_up(call, now, None, actions)
@@ -140,7 +148,7 @@ class Callee:
     def tell(self, tell: Tell, now: float) -> list[Action]:
         """A caller says what is to become of a call."""
         call = self.calls.get(tell.id)
-        if call is None or tell.verdict not in STALE:
+        if call is None or tell.verdict not in VERDICTS:
             return []
         if call.state in (ASKING, CONFIRMING):
             call.silence_at = None
@@ -148,6 +156,12 @@ class Callee:
             call.attempt = max(1, tell.attempt)
             call.alone = bool(tell.alone)
         return self._happen(call, tell.verdict, now)
+
+    def looked(self, call: IncomingCall, listening: bool, now: float) -> list[Action]:
+        """The transport knows whether the caller of a call, which is silent, has its link."""
+        if call.state is not ASKING or call.silence_at is None:
+            return []  # it has answered since
+        return self._happen(call, LISTENING if listening else AWAY, now)
 
     def who(self, who: Who, now: float) -> list[Action]:
         """A caller asks whether this worker has a call."""
@@ -243,10 +257,13 @@ class Callee:
         if event in STALE and call.state not in (ASKING, CONFIRMING):
             return []
         call.state, steps = CALLEE[call.state, event]
+        actions: list[Action] = []
         if call.state is ENDED:
             del self.calls[call.id]
             self._timers.compact(self.calls)
-        actions: list[Action] = []
+        if call.uncounted and call.state is not ASKING:
+            call.uncounted = False
+            actions.append(Widen(call, -1))
         for step in steps:
             _STEPS[step](self, call, now, data, actions)
         return actions
@@ -255,7 +272,7 @@ class Callee:
 
     def _ask(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         assert self.address is not None
-        why = WHY_LOST if call.lost else WHY_TWICE
+        why = WHY_LOST if call.lost else WHY_TWICE if call.request.sent > 1 else WHY_STALE
         if call.state is CONFIRMING:
             why = WHY_LAST
         actions.append(Say(call, Ask(call.id, self.address, self.worker, why)))
@@ -264,6 +281,23 @@ class Callee:
 
     def _ask_later(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         self._timers.add(now + self.times.stand_by, ASK_AGAIN, call)
+
+    def _look(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
+        actions.append(Look(call))
+
+    def _stop_counting(
+        self, call: IncomingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        # Others behind it in the queue, nested calls of a root that runs, must not wait for it.
+        if not call.uncounted:
+            call.uncounted = True
+            actions.append(Widen(call, +1))
+
+    def _ask_much_later(
+        self, call: IncomingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        call.ask_pause = min(2 * call.ask_pause or self.times.stand_by, self.times.longest_pause)
+        self._timers.add(now + call.ask_pause, ASK_AGAIN, call)
 
     def _presume(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         # A caller that exists and does not answer counts as waiting; but what must not run twice

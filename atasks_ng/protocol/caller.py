@@ -24,6 +24,7 @@ from .envelopes import (
     HANDED_BACK,
     WHY_LAST,
     WHY_LOST,
+    WHY_STALE,
     Ask,
     Envelope,
     Failure,
@@ -61,6 +62,7 @@ from .tables import (
     STAND_BY,
     UNHELD,
     UNLINKED,
+    UNSERVED,
 )
 from .timers import Timers
 
@@ -166,6 +168,28 @@ class Caller:
                 actions += self._happen(call, OVERDUE, now)
         return actions
 
+    def unheard(self, now: float) -> set[str]:
+        """Return the queues of calls of which no worker has said that it has them."""
+        # The pause of a try: what was sent a moment ago is under way.
+        before = now - self.times.retry_every
+        return {
+            call.queue
+            for call in self.calls.values()
+            if call.state is OPEN and call.holder is None and call.heard_at <= before
+        }
+
+    def served(self, queue: str, is_served: bool, now: float) -> list[Action]:
+        """The transport has looked whether anybody serves a queue."""
+        actions: list[Action] = []
+        for call in list(self.calls.values()):
+            if call.queue != queue or call.state is not OPEN or call.holder is not None:
+                continue
+            if is_served:
+                call.unserved_since = None
+            else:
+                actions += self._happen(call, UNSERVED, now)
+        return actions
+
     def tick(self, now: float) -> list[Action]:
         """Tell the time; call it at :meth:`next_tick`."""
         actions: list[Action] = []
@@ -246,20 +270,25 @@ class Caller:
         actions.append(SendCancel(call, "deadline"))
 
     def _try_later(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
-        if call.unserved_since is None:
-            call.unserved_since = now
-        unserved = now - call.unserved_since
-        if unserved >= self.times.worker_grace:
-            error = NoWorkerError(call.task, call.queue, self.times.worker_grace, call.namespace)
-            actions += self._happen(call, LOST, now, error)
+        self._miss_worker(call, now, data, actions)
+        if call.state is ENDED or call.unserved_since is None:
             return
-        if unserved >= self.times.warn_after and not call.warned:
-            call.warned = True
-            actions.append(Warn(call))
         # It reached no queue: that sending does not count.
         call.sent -= 1
         left = call.unserved_since + self.times.worker_grace - now
         self._timers.add(now + min(self.times.retry_every, left), RESEND, call)
+
+    def _miss_worker(
+        self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        if call.unserved_since is None:
+            call.unserved_since = now
+        if now - call.unserved_since >= self.times.worker_grace:
+            error = NoWorkerError(call.task, call.queue, self.times.worker_grace, call.namespace)
+            actions += self._happen(call, LOST, now, error)
+        elif now - call.heard_at >= self.times.warn_after and not call.warned:
+            call.warned = True
+            actions.append(Warn(call, now - call.heard_at))
 
     # -- steps: a worker was lost --------------------------------------------------------------
 
@@ -290,6 +319,11 @@ class Caller:
             # Once this is sent, the loss of the worker is the call's own doing.
             call.convicts = True
             self._tell(call, ask, GO, actions, alone=True)
+            return
+        if ask.why == WHY_STALE and call.sent == 1 and call.asker is None:
+            # Sent once, delivered once: nobody else can have it.
+            call.holder = ask.worker
+            self._tell(call, ask, GO, actions)
             return
         if call.asker is not None and call.asker.origin != ask.origin:
             # One at a time; the other one asks again.

@@ -47,12 +47,14 @@ class CalleeTimes:
     Attributes:
         silence: How long a caller that was asked may take to answer.
         stand_by: How long a worker waits that was told to stand by, before it asks again.
+        longest_pause: Longest pause between two questions to a caller whose link is away.
         first_beat: When a running call first says that it is alive.
         beat: How often it does after that.
     """
 
     silence: float = 2.0
     stand_by: float = 2.0
+    longest_pause: float = 16.0
     first_beat: float = 1.0
     beat: float = 15.0
 
@@ -175,6 +177,8 @@ class IncomingCall:
         queue: Queue that brought it.
         nested: True if it came by the queue of nested calls.
         lost: True if a worker that had it is gone.
+        stale: True if nobody knows how long it lay in the queue.
+        away: True if its caller is known to have no link.
         deadline: When it must have ended, or ``None``.
         state: State in the table.
         attempt: Which attempt this is.
@@ -185,11 +189,15 @@ class IncomingCall:
         cancel_message: What the latest cancel said.
         beat_at: When to say next that it is alive.
         silence_at: Until when the caller is expected to answer, or ``None``.
+        ask_pause: How long the last pause was between two questions to a caller that is away.
+        uncounted: True while it does not count against its window.
     """
 
     __slots__ = (
         "alone",
+        "ask_pause",
         "attempt",
+        "away",
         "beat_at",
         "begun",
         "cancel_message",
@@ -207,21 +215,34 @@ class IncomingCall:
         "request",
         "silence_at",
         "spared",
+        "stale",
         "started",
         "state",
         "task",
         "thrown",
+        "uncounted",
         "untold",
     )
 
     def __init__(
-        self, request: Request, queue: str, *, nested: bool = False, lost: bool = False
+        self,
+        request: Request,
+        queue: str,
+        *,
+        nested: bool = False,
+        lost: bool = False,
+        stale: bool = False,
+        away: bool = False,
     ) -> None:
         self.id = request.id
         self.request = request
         self.queue = queue
         self.nested = nested
         self.lost = lost
+        self.stale = stale
+        self.away = away
+        self.ask_pause = 0.0
+        self.uncounted = False
         self.deadline: float | None = None
         self.state = WAITING
         self.attempt = 1

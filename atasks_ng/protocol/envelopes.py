@@ -53,7 +53,7 @@ VERSION = 1
 Baggage = dict[str, bytes]
 
 #: Why a worker asks.
-WHY_LOST, WHY_TWICE, WHY_LAST = "lost", "twice", "last"
+WHY_LOST, WHY_TWICE, WHY_LAST, WHY_STALE = "lost", "twice", "last", "stale"
 
 #: What a notice says.
 CANCELLING, ALIVE, HANDED_BACK = "cancelling", "alive", "handed back"

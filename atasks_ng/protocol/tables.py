@@ -23,6 +23,7 @@ OPEN, PARKED, CANCELLING, ENDED = "open", "parked", "cancelling", "ended"
 #: What the transport brings.
 REPLY, NOTICE, ITEM, RESTARTED, ASKED = "reply", "notice", "item", "restarted", "asked"
 RETURNED, RELINKED, UNLINKED, LOST = "returned", "relinked", "unlinked", "lost"
+UNSERVED = "unserved"
 #: What the awaiting task does.
 CANCEL, ABANDON, ASK = "cancel", "abandon", "ask"
 #: What the clock brings.
@@ -35,6 +36,7 @@ CALLER: Table = {
     (OPEN, RESTARTED): (ENDED, ("send_cancel", "end_restarted")),
     (OPEN, ASKED): (OPEN, ("seek_holder",)),
     (OPEN, RETURNED): (OPEN, ("try_later",)),
+    (OPEN, UNSERVED): (OPEN, ("miss_worker",)),
     (OPEN, RELINKED): (OPEN, ("send_again",)),
     (OPEN, LOST): (ENDED, ("end",)),
     (OPEN, CANCEL): (CANCELLING, ("send_cancel", "await_sign")),
@@ -98,6 +100,8 @@ SLOT, LAST_SLOT, BODY_ENDED = "slot", "last slot", "body ended"
 ANSWERED, RECALL = "answered", "recall"
 #: What the clock brings, beside the deadline.
 SILENCE, ASK_AGAIN, FORBIDDEN = "silence", "ask again", "forbidden"
+#: What the transport knows of a caller that is silent: it is there, or its link is away.
+LISTENING, AWAY = "listening", "away"
 
 CALLEE: Table = {
     (ASKING, GO): (WAITING, ("line_up",)),
@@ -110,7 +114,10 @@ CALLEE: Table = {
     (ASKING, RECALL): (ENDED, ("hand_back",)),
     (ASKING, UNLINKED): (ENDED, ()),
     (ASKING, ASK_AGAIN): (ASKING, ("ask",)),
-    (ASKING, SILENCE): (ASKING, ("presume",)),
+    (ASKING, SILENCE): (ASKING, ("look",)),
+    (ASKING, LISTENING): (ASKING, ("presume",)),
+    # Nobody can answer it, and its answer could not be delivered: it comes back, or is gone.
+    (ASKING, AWAY): (ASKING, ("stop_counting", "ask_much_later")),
     (ASKING, FORBIDDEN): (ENDED, ("answer_lost",)),
     (WAITING, SLOT): (RUNNING, ("start",)),
     (WAITING, LAST_SLOT): (CONFIRMING, ("ask",)),
@@ -147,5 +154,8 @@ CALLEE: Table = {
     (ANSWERING, ANSWERED): (ENDED, ("answer",)),
 }
 
+#: What a caller may say about a call.
+VERDICTS = frozenset({GO, STAND_BY, SETTLED, CONDEMNED})
+
 #: Events that come late when the call has moved on: they change nothing then.
-STALE = frozenset({GO, STAND_BY, SETTLED, CONDEMNED, SILENCE, ASK_AGAIN})
+STALE = VERDICTS | {SILENCE, ASK_AGAIN}

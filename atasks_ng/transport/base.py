@@ -90,10 +90,11 @@ class Delivery:
         queue: The queue that brought it.
         nested: True if it came as a nested call.
         redelivered: True if it was delivered before.
+        stale: True if it may have lain in the queue for long, so that nobody may await it.
         context: The caller's context variables, where a transport hands them on.
     """
 
-    __slots__ = ("body", "context", "id", "nested", "queue", "redelivered")
+    __slots__ = ("body", "context", "id", "nested", "queue", "redelivered", "stale")
 
     def __init__(
         self,
@@ -103,6 +104,7 @@ class Delivery:
         queue: str = "default",
         nested: bool = False,
         redelivered: bool = False,
+        stale: bool = False,
         context: Context | None = None,
     ) -> None:
         self.body = body
@@ -110,7 +112,17 @@ class Delivery:
         self.queue = queue
         self.nested = nested
         self.redelivered = redelivered
+        self.stale = stale
         self.context = context
+
+    @property
+    def is_away(self) -> bool:
+        """True if the caller is known to have no link just now."""
+        return False
+
+    async def find_caller(self) -> bool:
+        """Return False if the caller has no link just now, True if it has, or nobody can say."""
+        return True
 
     def finish(self, answer: bytes | None, context: Context | None = None) -> None:
         """Send the last envelope to the caller, or none, and settle the request."""
@@ -131,6 +143,10 @@ class Delivery:
 
 class Receiver(Protocol):
     """Who hears what a transport brings: the router."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while a call is awaited or performed, and a dead link must be noticed soon."""
 
     def on_request(self, delivery: Delivery) -> None:
         """A request for this worker."""
@@ -251,6 +267,15 @@ class Transport:
 
     def widen(self, queue: str, *, nested: bool, suspended: int) -> None:
         """Say how many delivered calls of a queue wait for others and need not count."""
+
+    async def is_served(self, queue: str) -> bool | None:
+        """
+        Return whether anybody takes requests from a queue; ``None`` if that cannot be said now.
+
+        For transports that keep a request when nobody serves its queue: the router looks now and
+        then, so that callers hear of it.
+        """
+        return None
 
     async def flush(self) -> None:
         """Return when everything posted so far has left this process."""

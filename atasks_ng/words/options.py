@@ -86,7 +86,7 @@ class Limits:
         max_in_flight_bytes: The same by the size of their arguments.
     """
 
-    max_depth: int = 1000
+    max_depth: int = 10_000
     max_payload_bytes: int | None = 4 * 1024 * 1024
     max_in_flight: int = 10_000
     max_in_flight_bytes: int = 64 * 1024 * 1024

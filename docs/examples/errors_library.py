@@ -31,7 +31,7 @@ async def show(call: object) -> None:
 
 
 async def main() -> None:
-    Router(max_depth=20)  # 1000 if nothing else is said
+    Router(max_depth=20)  # 10,000 if nothing else is said
     await show(echo(1))
     async with connect("loopback://"):
         await show(echo([1, print, 3]))

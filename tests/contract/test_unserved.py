@@ -113,15 +113,24 @@ async def test_closing_the_connection_ends_calls_that_wait(empty: Empty) -> None
         await call
 
 
-async def test_worker_that_left_is_missed(empty: Empty, request: pytest.FixtureRequest) -> None:
-    if empty.url.startswith("amqp"):
-        reason = "a durable queue takes requests though nobody consumes it, and nothing says so"
-        request.applymarker(pytest.mark.xfail(strict=True, raises=TimeoutError, reason=reason))
+async def test_worker_that_left_is_missed(empty: Empty) -> None:
     async with serve(empty.url, **empty.options):
         assert await tasks.add(1) == 2
 
     with pytest.raises(errors.NoWorkerError):
         await asyncio.wait_for(tasks.add(1), 2)
+
+
+async def test_call_that_has_failed_never_starts(empty: Empty) -> None:
+    async with serve(empty.url, **empty.options):
+        await tasks.add(1)
+    with pytest.raises(errors.NoWorkerError):
+        await tasks.hang("unserved")
+
+    async with serve(empty.url, concurrency=1, **empty.options):
+        assert await tasks.add(1) == 2  # it comes after what lay in the queue
+
+    assert tasks.journal["unserved"] == []
 
 
 async def test_worker_of_another_queue_does_not_help(empty: Empty) -> None:

@@ -20,9 +20,11 @@ from atasks_ng.protocol.actions import (
     FreeSlot,
     HandBack,
     Interrupt,
+    Look,
     Say,
     SayTo,
     Start,
+    Widen,
 )
 from atasks_ng.protocol.callee import CALLEE, Callee, CalleeTimes, IncomingCall
 from atasks_ng.protocol.envelopes import (
@@ -31,6 +33,7 @@ from atasks_ng.protocol.envelopes import (
     HANDED_BACK,
     WHY_LAST,
     WHY_LOST,
+    WHY_STALE,
     WHY_TWICE,
     Ask,
     Cancel,
@@ -51,6 +54,7 @@ EVENTS = [
     *[tables.GO, tables.STAND_BY, tables.SETTLED, tables.CONDEMNED, tables.GONE, tables.CANCEL],
     *[tables.SLOT, tables.LAST_SLOT, tables.BODY_ENDED, tables.ANSWERED, tables.RECALL],
     *[tables.UNLINKED, tables.DEADLINE, tables.SILENCE, tables.ASK_AGAIN, tables.FORBIDDEN],
+    *[tables.LISTENING, tables.AWAY],
 ]
 
 #: Why a pair is not in the table: an event, and the states in which it cannot occur.
@@ -71,6 +75,8 @@ NEVER: dict[str, tuple[set[str], str]] = {
         "what has begun goes on without a link",
     ),
     tables.FORBIDDEN: ({*STATES} - {tables.ASKING}, "it follows from silence"),
+    tables.LISTENING: ({*STATES} - {tables.ASKING}, "nobody looks then"),
+    tables.AWAY: ({*STATES} - {tables.ASKING}, "nobody looks then"),
 }
 
 TIMES = CalleeTimes()
@@ -113,6 +119,10 @@ class Scene:
     def after(self, seconds: float) -> list[Action]:
         self.now += seconds
         return self.callee.tick(self.now)
+
+    def looked(self, listening: bool) -> list[Action]:
+        assert kinds(self.after(TIMES.silence)) == [Look]
+        return self.callee.looked(self.call, listening, self.now)
 
     def cancel(self, reason: str = "cancel", message: str | None = None) -> list[Action]:
         return self.callee.cancel(Cancel("id", reason, message), self.now)
@@ -184,7 +194,9 @@ HAPPEN: dict[str, Callable[[Scene], list[Action]]] = {
     tables.DEADLINE: lambda scene: scene.cancel("deadline"),
     tables.SILENCE: lambda scene: scene.after(TIMES.silence),
     tables.ASK_AGAIN: happen_ask_again,
-    tables.FORBIDDEN: lambda scene: scene.after(TIMES.silence),
+    tables.FORBIDDEN: lambda scene: scene.looked(True),
+    tables.LISTENING: lambda scene: scene.looked(True),
+    tables.AWAY: lambda scene: scene.looked(False),
 }
 
 
@@ -206,13 +218,13 @@ def test_pair_leads_where_the_table_says(state: str, event: str) -> None:
     HAPPEN[event](scene)
 
     expected = CALLEE[state, event][0]
-    if state == tables.ASKING and event in (tables.GO, tables.SILENCE):
+    if state == tables.ASKING and event in (tables.GO, tables.LISTENING):
         expected = tables.RUNNING  # a slot is free
     assert scene.call.state is expected
     assert ("id" in scene.callee.calls) is (expected is not tables.ENDED)
 
 
-@pytest.mark.parametrize("event", sorted(tables.STALE - {tables.SILENCE, tables.ASK_AGAIN}))
+@pytest.mark.parametrize("event", sorted(tables.VERDICTS))
 @pytest.mark.parametrize("state", sorted(NEVER[tables.GO][0]))
 def test_stale_word_of_the_caller_changes_nothing(state: str, event: str) -> None:
     scene = scene_at(state)
@@ -403,12 +415,70 @@ def test_stopping_ends_what_must_not_run_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lost", "sent", "why"), [(True, 1, WHY_LOST), (False, 2, WHY_TWICE), (True, 2, WHY_LOST)]
+    ("lost", "stale", "sent", "why"),
+    [
+        (True, False, 1, WHY_LOST),
+        (False, False, 2, WHY_TWICE),
+        (True, True, 2, WHY_LOST),
+        (False, True, 2, WHY_TWICE),
+        (False, True, 1, WHY_STALE),
+    ],
 )
-def test_call_that_may_have_run_asks_first(lost: bool, sent: int, why: str) -> None:
+def test_call_that_may_not_be_awaited_asks_first(
+    lost: bool, stale: bool, sent: int, why: str
+) -> None:
     scene = Scene(lost=lost, sent=sent)
+    scene.call.stale = stale
 
     assert scene.deliver() == [Say(scene.call, Ask("id", "address", "w", why))]
+
+
+def test_caller_that_is_away_is_asked_less_and_less_often_and_keeps_nobody_waiting() -> None:
+    scene = Scene(lost=True)
+    scene.deliver()
+    pauses = []
+
+    assert scene.looked(False) == [Widen(scene.call, +1)]
+    for _ in range(5):
+        begun = scene.now
+        while not (asked := scene.after(1.0)):
+            pass
+        assert kinds(asked) == [Say]
+        pauses.append(scene.now - begun)
+        assert scene.looked(False) == []
+
+    assert pauses == [2, 4, 8, 16, 16]
+    assert scene.tell(tables.GO) == [Widen(scene.call, -1), Start(scene.call)]
+
+
+def test_call_of_a_caller_known_to_be_away_is_not_counted_from_the_beginning() -> None:
+    scene = Scene(lost=True)
+    scene.call.away = True
+
+    assert kinds(scene.deliver()) == [Widen, Say]
+    assert scene.callee.gone("id", scene.now) == [
+        Widen(scene.call, -1),
+        Answer(scene.call, None),
+    ]
+
+
+def test_look_that_ends_after_the_caller_has_answered_changes_nothing() -> None:
+    scene = Scene(lost=True)
+    scene.deliver()
+    scene.after(TIMES.silence)
+    scene.tell(tables.STAND_BY)
+
+    assert scene.callee.looked(scene.call, True, scene.now) == []
+    assert scene.call.state is tables.ASKING
+
+
+@pytest.mark.parametrize("verdict", [tables.SILENCE, tables.ASK_AGAIN, "nonsense"])
+def test_what_is_no_verdict_is_ignored(verdict: str) -> None:
+    scene = Scene(lost=True)
+    scene.deliver()
+
+    assert scene.tell(verdict) == []
+    assert scene.call.state is tables.ASKING
 
 
 def test_worker_without_an_address_asks_nobody() -> None:
@@ -435,13 +505,13 @@ def test_call_on_stand_by_asks_again() -> None:
 def test_call_whose_caller_is_silent_runs() -> None:
     scene = scene_at(tables.ASKING)
 
-    assert kinds(scene.after(TIMES.silence)) == [Start]
+    assert kinds(scene.looked(True)) == [Start]
 
 
 def test_call_that_must_not_run_twice_does_not_run_on_a_presumption() -> None:
     scene = scene_at(tables.ASKING, rerun=0)
 
-    [answer] = scene.after(TIMES.silence)
+    [answer] = scene.looked(True)
 
     assert isinstance(answer, Answer)
     assert answer.envelope == Refusal("id", "WorkerLostError", ["m:f", 1])

@@ -29,6 +29,7 @@ from atasks_ng.protocol.envelopes import (
     HANDED_BACK,
     WHY_LAST,
     WHY_LOST,
+    WHY_STALE,
     WHY_TWICE,
     Ask,
     Cancelled,
@@ -47,6 +48,7 @@ EVENTS = [
     *[tables.RETURNED, tables.RELINKED, tables.UNLINKED, tables.LOST],
     *[tables.CANCEL, tables.ABANDON, tables.ASK],
     *[tables.DEADLINE, tables.RESEND, tables.QUIET, tables.UNHELD, tables.OVERDUE],
+    tables.UNSERVED,
 ]
 
 #: Pairs that are not in the table, and why they cannot occur.
@@ -59,6 +61,8 @@ IMPOSSIBLE = {
     (tables.CANCELLING, tables.RELINKED): "without a link, no call stays in that state",
     (tables.PARKED, tables.OVERDUE): "only open calls are looked at",
     (tables.CANCELLING, tables.OVERDUE): "only open calls are looked at",
+    (tables.PARKED, tables.UNSERVED): "only open calls are looked at",
+    (tables.CANCELLING, tables.UNSERVED): "only open calls are looked at",
 }
 
 TIMES = CallerTimes()
@@ -111,6 +115,9 @@ class Scene:
 
     def cancel(self, message: str | None = None) -> list[Action]:
         return self.caller.cancel(self.call, message, self.now)
+
+    def look(self, is_served: bool) -> list[Action]:
+        return self.caller.served("q", is_served, self.now)
 
     def returned(self) -> list[Action]:
         return self.caller.returned("id", self.now)
@@ -194,6 +201,7 @@ HAPPEN: dict[str, Callable[[Scene, str], Callable[[], list[Action]]]] = {
     tables.QUIET: quiet,
     tables.UNHELD: unheld,
     tables.OVERDUE: simple(sweep),
+    tables.UNSERVED: simple(lambda scene: scene.look(False)),
 }
 
 
@@ -321,6 +329,70 @@ def test_call_without_a_sign_is_sent_again_less_and_less_often() -> None:
             sent.append(scene.now)
 
     assert sent == [TIMES.overdue, TIMES.overdue * 3, TIMES.overdue * 7]
+
+
+def test_call_that_nobody_has_said_anything_about_is_unheard() -> None:
+    scene = Scene(stream=False)
+
+    scene.now = TIMES.retry_every / 2
+    assert scene.caller.unheard(scene.now) == set()
+    scene.now = TIMES.retry_every
+    assert scene.caller.unheard(scene.now) == {"q"}
+    scene.notice()
+    assert scene.caller.unheard(scene.now + 100) == set()
+
+
+def test_queue_that_nobody_serves_is_told_and_ends_the_call_in_the_end() -> None:
+    scene = Scene(stream=False, deadline=None)
+    told = []
+
+    while scene.call.state is tables.OPEN:
+        scene.now += 1
+        told += [(scene.now, action) for action in scene.look(False)]
+
+    [(warned_at, warn), (ended_at, end)] = told
+    assert warn == Warn(scene.call, TIMES.warn_after)
+    assert warned_at == TIMES.warn_after
+    assert ended_at == TIMES.worker_grace + 1  # counted from the first look
+    assert isinstance(end, End)
+    assert isinstance(end.outcome, errors.NoWorkerError)
+
+
+def test_worker_that_comes_begins_the_grace_anew() -> None:
+    scene = Scene(stream=False, deadline=None)
+    scene.look(False)
+    scene.now = TIMES.worker_grace - 1
+    scene.look(True)
+
+    scene.now += TIMES.worker_grace - 1
+
+    assert kinds(scene.look(False)) == [Warn]
+
+
+def test_queue_without_workers_does_not_end_what_a_worker_has_begun() -> None:
+    scene = Scene(stream=False, deadline=None)
+    scene.notice()
+
+    scene.now = 2 * TIMES.worker_grace
+
+    assert scene.look(False) == []
+    assert scene.call.state is tables.OPEN
+
+
+def test_call_that_lay_in_its_queue_may_run_at_once() -> None:
+    scene = Scene(stream=False)
+
+    [told] = scene.ask_of_worker(WHY_STALE)
+
+    assert isinstance(told, SendTell)
+    assert told.tell == Tell("id", tables.GO, 1, 0)
+
+
+def test_call_that_was_sent_twice_is_searched_though_it_lay_in_its_queue() -> None:
+    scene = Scene(stream=False)
+    scene.caller.relinked(scene.now)
+
+    assert kinds(scene.ask_of_worker(WHY_STALE)) == [SendWho]
 
 
 def test_sign_of_life_keeps_a_call_from_being_sent_again() -> None:

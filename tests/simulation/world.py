@@ -345,11 +345,19 @@ class WorkerProcess:
                 self._settle(call, "requeue")
             case act.FreeSlot(call):
                 self._free(call)
+            case act.Look(call):
+                self._world.after(0.01, lambda: self._looked(call))
+            case act.Widen(_, change):
+                self.window += change
             case act.Bury(call, _):
                 self.link.to_broker(Frame("dead", "", call.id))
                 self._settle(call, "ack")
             case _:
                 raise AssertionError(f"a worker cannot do {action!r}")
+
+    def _looked(self, call: IncomingCall) -> None:
+        listening = self._world.caller.link.up
+        self.carry_out(self.machine.looked(call, listening, self._world.now))
 
     def _start(self, call: IncomingCall) -> None:
         run = self._world.started(self, call)

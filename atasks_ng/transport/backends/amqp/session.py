@@ -28,6 +28,7 @@ from pamqp.common import FieldValue
 
 from ....words.errors import ConnectionLostError
 from .lane.base import OnBody, OnDelivered, OnReturned
+from .lane.patience import is_answered
 from .links import Link
 from .parcels import Delivered, Parcel
 from .settings import Names, Settings
@@ -57,6 +58,7 @@ class Session:
         on_body: Called with each envelope for this process.
         on_request: Called with each request.
         on_returned: Called with each message that no queue took.
+        is_waiting: True while somebody waits for what the link brings.
 
     Attributes:
         lost: Done when the session is of no use any more; its result says why.
@@ -70,6 +72,7 @@ class Session:
         on_body: OnBody,
         on_request: Callable[[Session, Window, Delivered], None],
         on_returned: OnReturned,
+        is_waiting: Callable[[], bool],
     ) -> None:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.address = names.inbox(inbox)
@@ -78,6 +81,7 @@ class Session:
         self._on_body = on_body
         self._on_request = on_request
         self._on_returned = on_returned
+        self._is_waiting = is_waiting
         self._links: list[Link] = []
         self._windows_lock = asyncio.Lock()
         self._bound: set[str] = set()
@@ -137,6 +141,7 @@ class Session:
         link = Link(self._settings, role)
         self._links.append(link)
         await link.open()
+        link.watch(self._is_waiting, self._fail)
         self._watch(link.connection, "the connection was lost")
         return link
 
@@ -174,6 +179,11 @@ class Session:
                 await getattr(self, name).close()
         await asyncio.gather(*(link.close() for link in self._links))
 
+    def _fail(self, reason: str) -> None:
+        self._end(reason)
+        for link in self._links:
+            link.give_up(reason)
+
     def _end(self, reason: str) -> None:
         if not self.lost.done():
             self.lost.set_result(reason)
@@ -205,10 +215,9 @@ class Session:
         asked = asyncio.ensure_future(request)
         limit = self._settings.request_timeout
         try:
-            while not (await asyncio.wait([asked], timeout=limit))[0]:
-                if not self._work.is_blocked:
-                    self._end(f"the broker did not answer within {limit:g} s")
-                    raise TimeoutError
+            if not await is_answered(asked, limit, lambda: self._work.is_blocked):
+                self._end(f"the broker did not answer within {limit:g} s")
+                raise TimeoutError
             return await asked
         finally:
             asked.cancel()
@@ -226,8 +235,10 @@ class Session:
         arguments: Arguments = {"x-queue-type": self._settings.queue_type}
         for window in windows:
             key = names.key(queue, nested=window.nested)
-            await channel.queue_declare(names.work(key), durable=True, arguments=arguments)
-            await channel.queue_bind(names.work(key), names.requests, key)
+            name = names.work(key)
+            declared = await channel.queue_declare(name, durable=True, arguments=arguments)
+            window.stale = declared.message_count or 0
+            await channel.queue_bind(name, names.requests, key)
         if queue not in self._bound:
             self._bound.add(queue)
             await self._inbox.channel.queue_bind(self.address, names.control, queue)
@@ -252,6 +263,31 @@ class Session:
 
     def _take(self, window: Window) -> OnDelivered:
         return lambda delivered: self._on_request(self, window, delivered)
+
+    async def count_consumers(self, queue: str) -> int | None:
+        """
+        Return how many take from a queue, 0 if there is no such queue; ``None``: no answer.
+
+        Asking renews the lease of a queue that expires.
+        """
+        if self.lost.done() or self._work.is_blocked:
+            return None
+        try:
+            return await self._ask(self._count(queue))
+        except (aiormq.exceptions.AMQPError, OSError, RuntimeError, TimeoutError) as exc:
+            logger.debug("asking for the consumers of %s: %r", queue, exc)
+            return None
+
+    async def _count(self, queue: str) -> int:
+        # A channel of its own: the broker closes it if there is no such queue.
+        channel = await self._links[-1].channel()
+        try:
+            return (await channel.queue_declare(queue, passive=True)).consumer_count or 0
+        except aiormq.exceptions.ChannelNotFoundEntity:
+            return 0
+        finally:
+            if not channel.is_closed:
+                await channel.close()
 
     async def stop_serving(self, windows: list[Window]) -> None:
         """

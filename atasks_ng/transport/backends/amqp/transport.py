@@ -15,6 +15,7 @@ from ....words.errors import ConnectionLostError, NotConnectedError, TooLargeErr
 from ....words.ids import new_id
 from ...base import NESTED, PROCESS, ROOT, WORKERS, Delivery, Message, Transport
 from .parcels import Delivered, Parcel, Returned, part
+from .peers import Peers
 from .session import Session
 from .settings import Names, Settings
 from .windows import Window
@@ -95,6 +96,8 @@ class AMQPTransport(Transport):
         self._keeper: asyncio.Task[None] | None = None
         self._adjuster: asyncio.Task[None] | None = None
         self._adjust = asyncio.Event()
+        # Longer than the lease that looking has renewed.
+        self._peers = Peers(reply_expires + 10.0)
 
     # -- connecting ----------------------------------------------------------------------------
 
@@ -135,6 +138,7 @@ class AMQPTransport(Transport):
             self._take_body,
             self._take_request,
             self._take_returned,
+            lambda: self.receiver is not None and self.receiver.is_waiting,
         )
         await session.open()
         # Before it listens: what has waited for this process comes at once, and is answered here.
@@ -271,6 +275,14 @@ class AMQPTransport(Transport):
         if window.target > window.size:
             self._adjust.set()
 
+    async def is_served(self, queue: str) -> bool | None:
+        """Return whether any worker takes requests from a queue."""
+        if self._session is None:
+            return None
+        name = self._names.work(self._names.key(queue, nested=False))
+        count = await self._session.count_consumers(name)
+        return None if count is None else count > 0
+
     async def _adjust_windows(self) -> None:
         loop = asyncio.get_running_loop()
         narrow_at = loop.time() + _NARROW_EVERY
@@ -303,7 +315,8 @@ class AMQPTransport(Transport):
                 self.receiver.on_envelope(each)
 
     def _take_request(self, session: Session, window: Window, delivered: Delivered) -> None:
-        delivery = _AMQPDelivery(self, session, window, delivered)
+        stale = window.take_stale() or self._peers.is_gone(delivered.reply_to or "")
+        delivery = _AMQPDelivery(self, session, window, delivered, stale)
         if self.receiver is None or window.is_shut:
             delivery.hand_back()
         else:
@@ -317,6 +330,7 @@ class AMQPTransport(Transport):
             kind = NESTED if nested else ROOT
             self.receiver.on_returned(Message(kind, queue, returned.id or "", returned.body))
             return
+        self._peers.note_gone(returned.key)
         bodies = part(returned.body)
         joined = len(bodies) > 1
         for id in [envelopes.decode(body).id for body in bodies] if joined else [returned.id or ""]:
@@ -325,6 +339,19 @@ class AMQPTransport(Transport):
             self.receiver.on_gone(id)
 
     # -- for deliveries ------------------------------------------------------------------------
+
+    def is_away(self, address: str) -> bool:
+        """Return True if a process is known to have no link."""
+        return self._peers.is_away(address, asyncio.get_running_loop().time())
+
+    async def find_process(self, address: str) -> bool:
+        """Return False if a process has no link just now, True if it has, or nobody can say."""
+        if self.is_away(address):
+            return False
+        count = None if self._session is None else await self._session.count_consumers(address)
+        if count == 0:
+            self._peers.note_away(address, asyncio.get_running_loop().time())
+        return count != 0
 
     def answer(self, session: Session, tag: int, parcel: Parcel) -> None:
         """Send an answer and settle its request, or send it alone if that session is lost."""
@@ -357,7 +384,12 @@ class _AMQPDelivery(Delivery):
     __slots__ = ("_reply_to", "_session", "_settled", "_tag", "_transport")
 
     def __init__(
-        self, transport: AMQPTransport, session: Session, window: Window, delivered: Delivered
+        self,
+        transport: AMQPTransport,
+        session: Session,
+        window: Window,
+        delivered: Delivered,
+        stale: bool,
     ) -> None:
         super().__init__(
             delivered.body,
@@ -365,12 +397,20 @@ class _AMQPDelivery(Delivery):
             queue=window.queue,
             nested=window.nested,
             redelivered=delivered.redelivered,
+            stale=stale,
         )
         self._transport = transport
         self._session = session
         self._tag = delivered.tag
         self._reply_to = delivered.reply_to
         self._settled = False
+
+    @property
+    def is_away(self) -> bool:
+        return self._transport.is_away(self._reply_to or "")
+
+    async def find_caller(self) -> bool:
+        return await self._transport.find_process(self._reply_to) if self._reply_to else True
 
     def finish(self, answer: bytes | None, context: Context | None = None) -> None:
         if self._settled:

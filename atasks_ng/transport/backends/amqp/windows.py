@@ -43,6 +43,7 @@ class Window:
 
     Attributes:
         suspended: How many calls of it wait for others.
+        stale: How many requests lay in the queue when it was opened, and have not come yet.
         is_shut: True if what it still brings is handed back.
     """
 
@@ -51,10 +52,18 @@ class Window:
         self.nested = nested
         self.base = base
         self.suspended = 0
+        self.stale = 0
         self.is_shut = False
         self._max_suspended = max_suspended
         self._consumers: list[Open] = []
         self._numbers = itertools.count(1)
+
+    def take_stale(self) -> bool:
+        """Return True if the request that has come may have waited for long; count it."""
+        if not self.stale:
+            return False
+        self.stale -= 1
+        return True
 
     @property
     def size(self) -> int:
