@@ -80,6 +80,12 @@ async def work(key: str, gate: Path | None = None, result: Any = None) -> Any:
     return key if result is None else result
 
 
+@atask
+async def hold(gate: Path) -> None:
+    """Wait until a gate is opened, and write nothing."""
+    await opened(gate)
+
+
 @atask(ack="early")
 async def work_once(key: str, gate: Path) -> str:
     """Do the same, at most once."""
