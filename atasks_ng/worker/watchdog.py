@@ -19,8 +19,8 @@ class Watchdog:
     """
     Watch the loop it is started in.
 
-    A loop that does not turn answers no caller and keeps no link alive. The remedy is the
-    author's: a plain ``def`` runs in a thread, and ``asyncio.to_thread`` does.
+    While it does not turn, nobody in the process gets on. The remedy is the author's: a plain
+    ``def`` runs in a thread, and ``asyncio.to_thread`` does.
 
     Args:
         stall: Seconds that the loop may stand still before the log says so.
@@ -30,6 +30,8 @@ class Watchdog:
         self._stall = stall
         self._stop = threading.Event()
         self._turned = time.monotonic()
+        # Who was reported, and when the loop had turned last; set by the thread.
+        self._blamed: tuple[float, str] | None = None
         self._thread: threading.Thread | None = None
         self._beat: asyncio.TimerHandle | None = None
 
@@ -52,27 +54,35 @@ class Watchdog:
             self._beat.cancel()
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._turned = time.monotonic()
+        now = time.monotonic()
+        before, self._turned = self._turned, now
         self._beat = loop.call_later(self._stall / 4, self._turn, loop)
+        blamed, self._blamed = self._blamed, None
+        if blamed is not None and blamed[0] == before:
+            logger.warning(
+                "the event loop turns again: %s blocked it for %.1f s", blamed[1], now - before
+            )
 
     def _watch(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
-        reported: float | None = None
+        reported = 0.0
         while not self._stop.wait(self._stall / 4):
-            still = time.monotonic() - self._turned
-            if reported is None and still > self._stall:
-                reported = self._turned
-                self._report(loop, thread, still)
-            elif reported is not None and self._turned != reported:
-                logger.warning("the event loop turns again, after %.1f s", self._turned - reported)
-                reported = None
+            turned = self._turned
+            still = time.monotonic() - turned
+            if still > self._stall and turned != reported:
+                reported = turned
+                self._report(loop, thread, turned, still)
 
-    def _report(self, loop: asyncio.AbstractEventLoop, thread: int, still: float) -> None:
+    def _report(
+        self, loop: asyncio.AbstractEventLoop, thread: int, turned: float, still: float
+    ) -> None:
         task = asyncio.current_task(loop)
+        name = "a callback" if task is None else task.get_name()
         frame = sys._current_frames().get(thread)
         stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
+        self._blamed = (turned, name)
         logger.warning(
             "%s has blocked the event loop for %.1f s; nobody else runs meanwhile. It is at\n%s",
-            "a callback" if task is None else task.get_name(),
+            name,
             still,
             stack,
         )

@@ -61,6 +61,12 @@ class FakeSocket(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
 
+    def get_write_buffer_size(self) -> int:
+        return self._filled if self._is_full else 0
+
+    def is_reading(self) -> bool:
+        return True
+
     def pause_reading(self) -> None:
         """Nothing is read by itself."""
 

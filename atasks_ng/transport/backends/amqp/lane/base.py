@@ -32,6 +32,9 @@ RETRY_AFTER = 1.0
 #: An exchange that every broker has: asking for it shows that all before it was carried out.
 PROBE_EXCHANGE = "amq.direct"
 
+#: Why a connection is of no use any more.
+UNCONFIRMED = "the broker did not confirm a message within {:g} s"
+
 
 class Lane:
     """

@@ -16,7 +16,15 @@ from aiormq.channel import Channel
 
 from ..parcels import Acks, Delivered, Parcel, Returned, join
 from . import frames
-from .base import PROBE_EXCHANGE, RETRY_AFTER, Lane, OnBody, OnDelivered, OnReturned
+from .base import (
+    PROBE_EXCHANGE,
+    RETRY_AFTER,
+    UNCONFIRMED,
+    Lane,
+    OnBody,
+    OnDelivered,
+    OnReturned,
+)
 from .frames import Template
 from .wire import Wire
 
@@ -262,7 +270,7 @@ class FastLane(Lane):
     def _find_stuck(self, seconds: float) -> None:
         # A broker that is short of memory confirms nothing, and says so.
         if not self._wire.is_blocked:
-            self._wire.fail(f"the broker did not confirm a message within {seconds:g} s")
+            self._wire.fail(UNCONFIRMED.format(seconds))
 
     # -- ending --------------------------------------------------------------------------------
 

@@ -20,7 +20,17 @@ from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError, DeliveryError, PublishError
 
 from ..parcels import CONTENT_TYPE, Acks, Delivered, Parcel, Returned
-from .base import PROBE_EXCHANGE, RETRY_AFTER, Lane, OnBody, OnDelivered, OnReturned
+from .base import (
+    PROBE_EXCHANGE,
+    RETRY_AFTER,
+    UNCONFIRMED,
+    Lane,
+    OnBody,
+    OnDelivered,
+    OnReturned,
+)
+from .patience import is_answered
+from .wire import Wire
 
 logger = logging.getLogger("atasks_ng.amqp")
 
@@ -36,12 +46,16 @@ class PlainLane(Lane):
 
     Args:
         channel: The channel, with confirmations: without them aiormq loses what comes back.
+        wire: The socket of its connection, which aiormq alone writes to.
         on_returned: Called with each message that came back.
         timeout: Longest wait in seconds for a confirmation.
     """
 
-    def __init__(self, channel: Channel, on_returned: OnReturned, timeout: float) -> None:
+    def __init__(
+        self, channel: Channel, wire: Wire, on_returned: OnReturned, timeout: float
+    ) -> None:
         super().__init__(channel, on_returned)
+        self._wire = wire
         self._timeout = timeout
         # With the delivery that each answers.
         self._parcels: deque[tuple[Parcel, int | None]] = deque()
@@ -62,11 +76,11 @@ class PlainLane(Lane):
 
     @property
     def is_writable(self) -> bool:
-        return len(self._parcels) < _MAX_UNCONFIRMED
+        return not self.is_blocked and len(self._parcels) < _MAX_UNCONFIRMED
 
     @property
     def is_blocked(self) -> bool:
-        return False  # aiormq does not tell
+        return self._wire.is_blocked
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -99,15 +113,7 @@ class PlainLane(Lane):
 
     async def _publish(self, parcel: Parcel, tag: int | None) -> None:
         try:
-            await self.channel.basic_publish(
-                parcel.body,
-                exchange=parcel.exchange,
-                routing_key=parcel.key,
-                properties=self._properties(parcel),
-                mandatory=parcel.mandatory,
-                timeout=self._timeout,
-                wait=False,
-            )
+            await self._confirmed(parcel)
         except PublishError:
             self._on_returned(Returned(parcel.exchange, parcel.key, parcel.id, parcel.body))
         except DeliveryError:
@@ -119,6 +125,24 @@ class PlainLane(Lane):
             return  # the session is being lost; what matters is sent again on the next one
         if tag is not None:
             self.ack(tag)
+
+    async def _confirmed(self, parcel: Parcel) -> None:
+        publishing = asyncio.ensure_future(
+            self.channel.basic_publish(
+                parcel.body,
+                exchange=parcel.exchange,
+                routing_key=parcel.key,
+                properties=self._properties(parcel),
+                mandatory=parcel.mandatory,
+                wait=False,
+            )
+        )
+        try:
+            if not await is_answered(publishing, self._timeout, lambda: self.is_blocked):
+                self._wire.fail(UNCONFIRMED.format(self._timeout))
+            await publishing
+        finally:
+            publishing.cancel()
 
     def _properties(self, parcel: Parcel) -> aiormq.spec.Basic.Properties:
         return aiormq.spec.Basic.Properties(

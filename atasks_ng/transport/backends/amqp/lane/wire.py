@@ -10,8 +10,7 @@ ours of the incoming stream never reaches aiormq, and what we send is written be
 * A message is written whole within one step, so that no frame of aiormq's falls into it.
 * While the socket takes no more, or the broker is short of memory and says so, everything waits
   here, in order.
-* aiormq takes a link for dead on which it reads nothing itself. While data flows it is given a
-  heartbeat now and then, since a broker that sends data sends none.
+* Whether the connection lives is judged by a :class:`~.keepalive.Keepalive`, and aiormq told so.
 """
 
 from __future__ import annotations
@@ -25,7 +24,9 @@ from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
 
-from .frames import HEARTBEAT_FRAME, Buffer
+from .frames import Buffer
+from .keepalive import Keepalive
+from .pulse import SharedTransport
 from .splitter import DataChannel, Splitter, StreamError
 
 logger = logging.getLogger("atasks_ng.amqp")
@@ -69,6 +70,8 @@ class Wire(asyncio.BufferedProtocol):
         reader: What aiormq reads.
         is_blocked: True while the broker takes nothing.
         is_open: False once nothing can be sent any more.
+        transport: The socket, once it is open.
+        keepalive: Whether it lives; there with the socket.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -94,21 +97,18 @@ class Wire(asyncio.BufferedProtocol):
         self._outbox_bytes = 0
         self._has_large = False
         self._drained: list[asyncio.Future[None]] = []
-        self._beat_every = 0.0
-        self._beat_at = 0.0
 
     # -- opening -------------------------------------------------------------------------------
 
     def writer(self) -> asyncio.StreamWriter:
         """Return what aiormq writes to."""
-        return asyncio.StreamWriter(self._transport, self._stream, self.reader, self._loop)
+        return asyncio.StreamWriter(self.transport, self._stream, self.reader, self._loop)
 
     def tune(self, frame_max: int, heartbeat: int) -> None:
         """Take over what was agreed upon when the connection was opened; 0 is no limit."""
         if frame_max:
             self._splitter.frame_max = frame_max
-        # Half of it, since aiormq waits for three times as long.
-        self._beat_every = heartbeat / 2
+        self.keepalive.start(heartbeat)
 
     def attach(self, number: int, sender: Sender) -> None:
         """Give a data channel what is its own from now on."""
@@ -126,7 +126,7 @@ class Wire(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Let go of the socket, if that has not happened yet."""
         self._end()
-        self._transport.abort()
+        self.transport.abort()
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class Wire(asyncio.BufferedProtocol):
         self._flush()
 
     def _flush(self) -> None:
-        if self._transport.is_closing():
+        if self.transport.is_closing():
             self._end()
         if not self._is_held:
             for sender in self._senders:
@@ -198,7 +198,7 @@ class Wire(asyncio.BufferedProtocol):
             if not batch:
                 self._wake_drained()
                 break
-            self._transport.write(b"".join(batch))
+            self.transport.write(b"".join(batch))
 
     def _gather(self) -> list[bytes]:
         """Take small messages for one write."""
@@ -221,7 +221,7 @@ class Wire(asyncio.BufferedProtocol):
         assert type(pieces) is list
         for piece in pieces:
             self._outbox_bytes -= len(piece)
-            self._transport.write(piece)
+            self.transport.write(piece)
 
     def _wake_drained(self) -> None:
         drained, self._drained = self._drained, []
@@ -237,6 +237,7 @@ class Wire(asyncio.BufferedProtocol):
     def _end(self) -> None:
         """Nothing can be sent any more."""
         self.is_open = False
+        self.keepalive.stop()
         self._hold_or_go_on()
         self._outbox.clear()
         self._outbox_bytes = 0
@@ -263,7 +264,8 @@ class Wire(asyncio.BufferedProtocol):
     # -- what the loop calls -------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport = SharedTransport(transport)  # type: ignore[arg-type]  # of a socket
+        self.keepalive = Keepalive(self._loop, self.transport, self.reader)
         self._stream.connection_made(transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -276,15 +278,14 @@ class Wire(asyncio.BufferedProtocol):
         """Take what was read."""
         if self._is_broken:
             return
+        self.keepalive.read_bytes += len(data)
         try:
             self._splitter.feed(data)
         except StreamError as exc:
             self.fail(str(exc))
-        else:
-            if self._beat_every:
-                self._beat()
 
     def eof_received(self) -> bool | None:
+        self.keepalive.stop()
         return self._stream.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -292,20 +293,16 @@ class Wire(asyncio.BufferedProtocol):
         self._stream.connection_lost(exc)
 
     def pause_writing(self) -> None:
+        self.transport.is_clear = False
         self._stream.pause_writing()
         self._is_full = True
         self._hold_or_go_on()
 
     def resume_writing(self) -> None:
+        self.transport.is_clear = True
         self._stream.resume_writing()
         self._is_full = False
         self._hold_or_go_on()
-
-    def _beat(self) -> None:
-        now = self._loop.time()
-        if now >= self._beat_at:
-            self._beat_at = now + self._beat_every
-            self.reader.feed_data(HEARTBEAT_FRAME)
 
 
 class WireFactory(TransportFactory):
