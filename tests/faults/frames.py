@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 #: Class and method of what the tests look for.
-CONNECTION_OPEN_OK = (10, 41)
 PUBLISH = (60, 40)
 DELIVER = (60, 60)
 ACK = (60, 80)
