@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import statistics
 import time
+from itertools import chain
 
-from atasks_ng import connect
-
-from . import surroundings
+from . import rounds
+from .contenders import CONTENDERS, Calls
+from .surroundings import Meter, broker, percentile
+from .tables import Figures, Table
 from .tasks import echo, wait_for_cancel
+
+_TRIP, _CANCEL = "round trip of an echo", "cancel to CancelledError"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,29 +25,48 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
-    """Measure, and print the table."""
-    samples = 100 if options.quick else options.samples
-    with surroundings.broker(options.url) as url, surroundings.workers(url):
-        trips, cancels = asyncio.run(_measure(url, samples, options.running))
-    print(f"{surroundings.machine()}; {samples} samples, {options.running} calls running")
-    print(surroundings.header("microseconds"))
-    print(surroundings.row("round trip of an echo", trips))
-    print(surroundings.row("cancel to CancelledError", cancels))
-    share = surroundings.percentile(cancels, 0.99) / surroundings.percentile(trips, 0.99)
-    print(f"p99 of a cancel is {share:.2f} round trips at p99")
-    return 0
+def quicken(options: argparse.Namespace) -> None:
+    """Make the run short."""
+    options.samples = 100
 
 
-async def _measure(url: str, samples: int, running: int) -> tuple[list[float], list[float]]:
-    trips: list[float] = []
-    cancels: list[float] = []
-    async with connect(url):
-        await asyncio.gather(*(echo(i) for i in range(100)))
-        while len(cancels) < samples:
-            # In turn, so that what else the machine does meets both alike.
-            trips += [await _trip() for _ in range(running)]
-            cancels += await _cancel_all(running)
+def run(options: argparse.Namespace) -> list[Table]:
+    """Measure."""
+
+    async def measure(calls: Calls, meter: Meter) -> tuple[list[list[float]], list[list[float]]]:
+        return await _measure(options.samples, options.running)
+
+    with broker(options.url) as node:
+        trips, cancels = rounds.one_turn(CONTENDERS["atasks_ng"], node, measure)
+    share = percentile([*chain(*cancels)], 0.99) / percentile([*chain(*trips)], 0.99)
+    return [
+        Table(
+            f"{options.samples:,} samples, {options.running} calls running",
+            "p50 us",
+            {_TRIP: _figures(trips), _CANCEL: _figures(cancels)},
+            ("p90 us", "p99 us", "max us"),
+            (_TRIP,),
+            (_CANCEL,),
+            (f"p99 of a cancel is {share:.2f} round trips at p99",),
+        )
+    ]
+
+
+def _figures(turns: list[list[float]]) -> list[Figures]:
+    samples = [*chain(*turns)]
+    tail = {f"p{share} us": percentile(samples, share / 100) * 1e6 for share in (90, 99)}
+    tail["max us"] = max(samples) * 1e6
+    return [{"p50 us": statistics.median(turn) * 1e6, **tail} for turn in turns]
+
+
+async def _measure(samples: int, running: int) -> tuple[list[list[float]], list[list[float]]]:
+    trips: list[list[float]] = []
+    cancels: list[list[float]] = []
+    await asyncio.gather(*(echo(i) for i in range(100)))
+    while len(cancels) * running < samples:
+        # In turn, so that what else the machine does meets both alike.
+        trips.append([await _trip() for _ in range(running)])
+        cancels.append(await _cancel_all(running))
     return trips, cancels
 
 

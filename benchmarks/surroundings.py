@@ -1,57 +1,92 @@
-"""What measurements run in: a broker, worker processes, and figures made of samples."""
+"""What measurements run in: a broker, what processes use, and figures made of samples."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import importlib.metadata
 import os
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 from atasks_ng.testing.broker import PrivateBroker
 
-_READY_WITHIN = 30.0
+_LIBRARIES = ("aiormq", "aio-pika", "grpcio", "msgpack", "msgspec", "numpy", "taskiq", "celery")
+
+
+@dataclasses.dataclass(frozen=True)
+class Broker:
+    """
+    Where messages go.
+
+    Attributes:
+        url: Its address.
+        pid: Its process, or ``None`` if that is not known.
+    """
+
+    url: str
+    pid: int | None
 
 
 @contextlib.contextmanager
-def broker(url: str | None) -> Iterator[str]:
-    """Yield the URL of a broker: the one given, or a private one for the time of the block."""
+def broker(url: str | None) -> Iterator[Broker]:
+    """Yield a broker: the one that a URL names, or a private one for the time of the block."""
     if url is not None:
-        yield url
+        yield Broker(url, None)
         return
     with PrivateBroker() as node:
-        yield node.url
+        yield Broker(node.url, node.pid)
 
 
-@contextlib.contextmanager
-def workers(url: str, count: int = 1, concurrency: int = 1000) -> Iterator[list[int]]:
-    """Yield the process ids of workers that perform the tasks of the measurements."""
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        with log.open("w") as output:
-            command = [sys.executable, "-m", "atasks_ng", "worker", "benchmarks.tasks"]
-            command += ["--url", url, "--concurrency", str(concurrency)]
-            processes = [subprocess.Popen(command, stderr=output) for _ in range(count)]
-            try:
-                _wait_ready(log, count)
-                yield [process.pid for process in processes]
-            finally:
-                for process in processes:
-                    process.terminate()
-                for process in processes:
-                    process.wait(timeout=60)
+class Meter:
+    """
+    The processor time that processes use.
+
+    Args:
+        pids: Process ids by name; what several processes use is added up.
+    """
+
+    def __init__(self, pids: Mapping[str, Sequence[int]]) -> None:
+        self._pids = {name: some for name, some in pids.items() if some}
+        self.start()
+
+    def start(self) -> None:
+        """Count from now."""
+        self._before = self._used()
+        self._begin = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start, by the clock on the wall."""
+        return time.perf_counter() - self._begin
+
+    def per(self, calls: int) -> dict[str, float]:
+        """Return microseconds of processor time for each of a number of calls, by process."""
+        return {
+            f"{name} us": (used - self._before[name]) / calls * 1e6
+            for name, used in self._used().items()
+        }
+
+    def _used(self) -> dict[str, float]:
+        return {name: sum(map(cpu_seconds, pids)) for name, pids in self._pids.items()}
 
 
-def _wait_ready(log: Path, count: int) -> None:
-    until = time.monotonic() + _READY_WITHIN
-    while log.read_text().count(" ready") < count:
-        if time.monotonic() > until:
-            raise RuntimeError(f"the workers did not get ready:\n{log.read_text()}")
-        time.sleep(0.05)
+#: The columns that a meter of one caller, one worker and the broker fills.
+CPU_COLUMNS = ("caller us", "worker us", "broker us")
+
+
+def cpu_seconds(pid: int | str) -> float:
+    """Return the processor time that a process, or ``"self"``, has used."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process has in use."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
@@ -60,24 +95,17 @@ def percentile(samples: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def row(name: str, samples: Sequence[float]) -> str:
-    """Return a line of a table: median, 90th and 99th percentile, and maximum, in microseconds."""
-    figures = [
-        statistics.median(samples),
-        percentile(samples, 0.9),
-        percentile(samples, 0.99),
-        max(samples),
-    ]
-    return f"{name:<28}" + "".join(f"{figure * 1e6:>11,.0f}" for figure in figures)
-
-
-def header(what: str) -> str:
-    """Return the head of such a table."""
-    columns = "".join(f"{name:>11}" for name in ("p50", "p90", "p99", "max"))
-    return f"{what:<28}{columns}"
-
-
 def machine() -> str:
-    """Return what the figures were taken on, in one line."""
+    """Return what the figures are taken on, and with, in two lines."""
     python = ".".join(map(str, sys.version_info[:3]))
-    return f"{os.cpu_count()} processors, Python {python}"
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} processors, load {load:.1f} at the start, Python {python}\n"
+        + ", ".join(_versions())
+    )
+
+
+def _versions() -> Iterator[str]:
+    for name in _LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            yield f"{name} {importlib.metadata.version(name)}"
