@@ -111,6 +111,7 @@ class Router:
         if transport is None:
             raise errors.NotConnectedError(self.namespace)
         port = self._port(transport)
+        port.check_usable(self.namespace, loop)
         lost = f"namespace {self.namespace!r} is used in another event loop"
         port.close(errors.ConnectionLostError(lost))
         port.outgoing = Outgoing(place, transport, self.times, self.limits)
@@ -193,8 +194,8 @@ class Router:
         if server is None or incoming is None:
             return 0
         handed_back = 0
-        # What ran in a loop that is closed has ended with it.
-        is_alive = not incoming.loop.is_closed()
+        # What ran in a loop that is closed has ended with it; what a parent process runs, goes on.
+        is_alive = not incoming.loop.is_closed() and self._port(server).is_here
         if is_alive:
             await server.stop_consuming()
             handed_back = await incoming.drain(grace)

@@ -325,6 +325,10 @@ class Outgoing:
         now = self.loop.time()
         self._do(self._caller.relinked(now) if up else self._caller.unlinked(now))
 
+    def on_abandoned(self, error: BaseException) -> None:
+        """Calls cannot be carried for now: those under way end."""
+        self._do(self._caller.close(error, self.loop.time()))
+
     def close(self, error: BaseException) -> None:
         """End every call with an error."""
         self.closed_by = error

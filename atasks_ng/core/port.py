@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextvars import Context
 
 from ..protocol import envelopes
@@ -33,7 +34,28 @@ class Port:
         self.transport = transport
         self.outgoing: Outgoing | None = None
         self.incoming: Incoming | None = None
+        self._pid = os.getpid()
         transport.bind(self)
+
+    def check_usable(self, namespace: str, loop: asyncio.AbstractEventLoop) -> None:
+        """
+        Raise if calls through it belong to others, who are alive.
+
+        Raises:
+            ForkedError: To the process that this one was forked from.
+            WrongLoopError: To an event loop that runs in another thread.
+        """
+        if not self.is_here:
+            raise errors.ForkedError(namespace)
+        outgoing = self.outgoing
+        if outgoing is not None and outgoing.loop is not loop and outgoing.loop.is_running():
+            raise errors.WrongLoopError(namespace)
+        self.transport.check_usable()
+
+    @property
+    def is_here(self) -> bool:
+        """False in a child that was forked from the process that it was made in."""
+        return self._pid == os.getpid()
 
     @property
     def is_idle(self) -> bool:
@@ -43,8 +65,8 @@ class Port:
     def close(self, error: BaseException) -> None:
         """End the calls made through it."""
         outgoing, self.outgoing = self.outgoing, None
-        # A loop that is closed has ended them already, in its own way.
-        if outgoing is not None and not outgoing.loop.is_closed():
+        # A loop that is closed has ended them already, in its own way; a parent process has them.
+        if outgoing is not None and not outgoing.loop.is_closed() and self.is_here:
             outgoing.close(error)
 
     # -- what a transport brings ---------------------------------------------------------------
@@ -99,6 +121,11 @@ class Port:
             self.outgoing.on_link(up=up)
         if self.incoming is not None and not up:
             self.incoming.on_unlinked()
+
+    def on_abandoned(self, error: BaseException) -> None:
+        """Requests cannot be carried for now."""
+        if self.outgoing is not None:
+            self.outgoing.on_abandoned(error)
 
     def is_of(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Return True if the calls made through it are awaited in this loop."""

@@ -166,6 +166,9 @@ class Receiver(Protocol):
     def on_link(self, *, up: bool) -> None:
         """The link was lost, or is there again."""
 
+    def on_abandoned(self, error: BaseException) -> None:
+        """Requests cannot be carried for now: the calls under way end with this error."""
+
 
 class Transport:
     """
@@ -224,6 +227,15 @@ class Transport:
     def is_linked(self) -> bool:
         """True unless the transport knows that its link is away just now."""
         return True
+
+    def check_usable(self) -> None:
+        """
+        Raise if this process, or the running event loop, cannot use this transport.
+
+        Raises:
+            ForkedError: It was connected by the process that this one was forked from.
+            WrongLoopError: It was connected in another event loop.
+        """
 
     # -- what the router uses; the short way is built on the methods above ---------------------
 

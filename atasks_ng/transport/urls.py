@@ -49,7 +49,7 @@ def transport_from_url(url: str, namespace: str = "default", **options: Any) -> 
 
     Args:
         url: ``loopback://``, ``amqp://user:password@host:port/vhost``, ``amqps://…``, or one of a
-            registered scheme.
+            registered scheme. Several brokers of one cluster are separated by commas.
         namespace: Where to install it.
         options: Further arguments of the transport's class.
 
@@ -83,10 +83,16 @@ def _refuse_unknown(scheme: str, factory: Factory, options: dict[str, Any]) -> N
             raise OptionError(f"{scheme}:// has no option {name!r}: {allowed}")
 
 
+def split_urls(text: str) -> list[str]:
+    """Return the URLs in a text that separates them by commas; a password may have one, too."""
+    return [each.strip() for each in re.split(r",(?=\s*[a-z][a-z0-9+.-]*://)", text)]
+
+
 def mask(url: str) -> str:
-    """Return a URL with its password replaced by ``***``."""
+    """Return a URL, or several, with their passwords replaced by ``***``."""
     # Up to the last "@": a password may have one that should have been escaped.
-    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
+    masked = [re.sub(r"(://[^:/@]*):.*@", r"\1:***@", each) for each in split_urls(url)]
+    return ",".join(masked)
 
 
 def _schemes() -> str:

@@ -6,6 +6,8 @@ The branches say whose fault it was::
     AtasksError
     ├── UsageError                 your code misused the library
     │   ├── NotConnectedError      (RuntimeError)
+    │   │   ├── ForkedError
+    │   │   └── WrongLoopError
     │   ├── NoCodecError           (RuntimeError)
     │   ├── RegisteredTwiceError   (ValueError)
     │   ├── OptionError            (TypeError)
@@ -23,6 +25,8 @@ The branches say whose fault it was::
     │   ├── DecodeError            (ValueError)
     │   └── TooLargeError          (ValueError)
     ├── ConnectionLostError        (ConnectionError) the world between broke
+    │   ├── AccessDeniedError      (PermissionError)
+    │   └── TLSError
     └── ProtocolError              the peer broke the protocol
         ├── BadMessageError        (ValueError)
         └── IncompatibleError
@@ -36,6 +40,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "AccessDeniedError",
     "AtasksError",
     "BadMessageError",
     "BadURLError",
@@ -45,6 +50,7 @@ __all__ = [
     "DeadlineError",
     "DecodeError",
     "EncodeError",
+    "ForkedError",
     "IncompatibleError",
     "NoCodecError",
     "NoWorkerError",
@@ -54,11 +60,13 @@ __all__ = [
     "RecursionTooDeepError",
     "RegisteredTwiceError",
     "RemoteError",
+    "TLSError",
     "TooLargeError",
     "UnknownTaskError",
     "UnsupportedError",
     "UsageError",
     "WorkerLostError",
+    "WrongLoopError",
 ]
 
 
@@ -91,6 +99,39 @@ class NotConnectedError(UsageError, RuntimeError):
             f"namespace {self.namespace!r} is not connected: call tasks inside "
             f"`async with atasks_ng.connect(url{argument}):`, or create a transport "
             "for it and await its connect()"
+        )
+
+
+class ForkedError(NotConnectedError):
+    """
+    A connection was used in a child of the process that made it.
+
+    Two processes on one socket would garble it for both.
+
+    Args:
+        namespace: The namespace of the task.
+    """
+
+    def __str__(self) -> str:
+        return (
+            f"namespace {self.namespace!r} was connected by the process that this one was forked "
+            "from, and a connection cannot be shared: connect again here, after the fork"
+        )
+
+
+class WrongLoopError(NotConnectedError):
+    """
+    A connection was used in another event loop than the one that it was made in.
+
+    Args:
+        namespace: The namespace of the task.
+    """
+
+    def __str__(self) -> str:
+        return (
+            f"namespace {self.namespace!r} is connected in another event loop: connect in this one "
+            "(under another namespace if the other goes on), or make the call there with "
+            "asyncio.run_coroutine_threadsafe(call(), loop)"
         )
 
 
@@ -364,6 +405,24 @@ class ConnectionLostError(AtasksError, ConnectionError):
 
     Args:
         sentence: Which connection, why, and what happens next.
+    """
+
+
+class AccessDeniedError(ConnectionLostError, PermissionError):
+    """
+    The broker refuses a login, or something that was asked of it.
+
+    Args:
+        sentence: Who may not do what with what, and what to change.
+    """
+
+
+class TLSError(ConnectionLostError):
+    """
+    There is no safe way to the broker: its certificate is not trusted, or it does not speak TLS.
+
+    Args:
+        sentence: Which connection, why, and what to change.
     """
 
 

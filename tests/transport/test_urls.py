@@ -6,7 +6,8 @@ import pytest
 
 from atasks_ng.transport import transport_from_url
 from atasks_ng.transport.backends.amqp import AMQPTransport
-from atasks_ng.transport.backends.amqp.settings import Names, check_url
+from atasks_ng.transport.backends.amqp.query import check_urls
+from atasks_ng.transport.backends.amqp.settings import Names
 from atasks_ng.transport.base import LoopbackTransport
 from atasks_ng.transport.urls import mask
 from atasks_ng.words.errors import BadURLError, OptionError
@@ -46,7 +47,7 @@ def test_mask_hides_the_password(url: str, shown: str) -> None:
 )
 def test_what_is_no_url_of_a_broker_is_refused(url: str) -> None:
     with pytest.raises(BadURLError) as caught:
-        check_url(url)
+        check_urls(url)
 
     assert "amqp://user:password@host:5672/virtual-host" in str(caught.value)
 

@@ -34,6 +34,7 @@ class Peer:
         self.returned: asyncio.Queue[Message] = asyncio.Queue()
         self.gone: asyncio.Queue[str] = asyncio.Queue()
         self.links: asyncio.Queue[bool] = asyncio.Queue()
+        self.abandoned: asyncio.Queue[BaseException] = asyncio.Queue()
         self.echoes = False
         self.is_waiting = False
 
@@ -57,6 +58,9 @@ class Peer:
 
     def on_link(self, *, up: bool) -> None:
         self.links.put_nowait(up)
+
+    def on_abandoned(self, error: BaseException) -> None:
+        self.abandoned.put_nowait(error)
 
     def ask(self, body: bytes, kind: str = ROOT, **options: Any) -> Message:
         message = Message(kind, "default", new_id(), body, **options)

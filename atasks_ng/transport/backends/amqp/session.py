@@ -19,18 +19,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import aiormq
 from aiormq.channel import Channel
-from pamqp.common import FieldValue
+from aiormq.exceptions import ChannelAccessRefused
 
 from ....words.errors import ConnectionLostError
+from .access import Access
+from .declaring import Arguments, Declarer
+from .dialing import Target
 from .lane.base import OnBody, OnDelivered, OnReturned
 from .lane.patience import is_answered
 from .links import Link
 from .parcels import Delivered, Parcel
+from .refusals import not_permitted, reason, translated
 from .settings import Names, Settings
 from .windows import Window
 
@@ -43,7 +47,6 @@ _INBOX_PREFETCH = 5000
 _DEAD_TTL_MS = 7 * 24 * 3600 * 1000
 _DEAD_LENGTH = 10_000
 
-Arguments = dict[str, FieldValue]
 T = TypeVar("T")
 
 
@@ -62,6 +65,8 @@ class Session:
 
     Attributes:
         lost: Done when the session is of no use any more; its result says why.
+        access: What this user may not publish to; there once it is open.
+        is_refused: True if it was lost because something is not permitted.
     """
 
     def __init__(
@@ -75,6 +80,8 @@ class Session:
         is_waiting: Callable[[], bool],
     ) -> None:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.access: Access
+        self.is_refused = False
         self.address = names.inbox(inbox)
         self._settings = settings
         self._names = names
@@ -91,14 +98,19 @@ class Session:
 
     # -- opening and closing -------------------------------------------------------------------
 
-    async def open(self) -> None:
+    async def open(self, target: Target, suspects: Iterable[str] = ()) -> None:
         """
         Dial and declare; nothing comes before :meth:`listen`.
+
+        Args:
+            target: Whom to dial.
+            suspects: Exchanges that may be forbidden to this user: ``access`` will know.
 
         Raises:
             ConnectionLostError: It cannot be done; the sentence says why.
         """
-        await self._begin(self._open())
+        self._target = target
+        await self._begin(self._open(suspects))
 
     async def listen(self) -> None:
         """
@@ -110,24 +122,32 @@ class Session:
         await self._begin(self._inbox.listen(self.address, self._inbox_tag, self._on_body))
 
     async def _begin(self, work: Awaitable[None]) -> None:
-        where = self._settings.shown_url
+        target = self._target
         try:
             async with asyncio.timeout(self._settings.request_timeout):
                 await work
         except TimeoutError:
             await self.close()
             seconds = self._settings.request_timeout
-            raise ConnectionLostError(f"{where} did not answer within {seconds:g} s") from None
+            raise ConnectionLostError(
+                f"{target.shown} did not answer within {seconds:g} s"
+            ) from None
+        except ConnectionLostError:
+            await self.close()
+            raise
         except (aiormq.exceptions.AMQPError, OSError, RuntimeError) as exc:
             await self.close()
-            raise ConnectionLostError(f"cannot connect to {where}: {_reason(exc)}") from exc
+            raise translated(exc, target) from exc
         except BaseException:
             await self.close()
             raise
 
-    async def _open(self) -> None:
+    async def _open(self, suspects: Iterable[str]) -> None:
         publishing = await self._dial("publishes")
         consuming = await self._dial("consumes")
+        # On the one that publishes: a broker short of memory reads nothing more from such.
+        self.access = Access(Declarer(publishing, self._target.user))
+        self._declarer = Declarer(consuming, self._target.user)
         self._out = await publishing.lane(self._on_returned, publishes=True)
         self._inbox = await consuming.lane(self._on_returned, publishes=False)
         self._work = await consuming.lane(self._on_returned, publishes=True)
@@ -136,9 +156,10 @@ class Session:
             lane.channel.on_consumer_cancel_callbacks.add(self._on_consumer_cancelled)
         await self._declare()
         await self._inbox.channel.basic_qos(prefetch_count=_INBOX_PREFETCH)
+        await self.access.look(suspects)
 
     async def _dial(self, role: str) -> Link:
-        link = Link(self._settings, role)
+        link = Link(self._settings, role, self._target.url)
         self._links.append(link)
         await link.open()
         link.watch(self._is_waiting, self._fail)
@@ -146,18 +167,18 @@ class Session:
         return link
 
     async def _declare(self) -> None:
-        channel, names = self._inbox.channel, self._names
+        declarer, names = self._declarer, self._names
         for exchange, kind in (
             (names.requests, "direct"),
             (names.replies, "direct"),
             (names.control, "direct"),
             (names.dead, "fanout"),
         ):
-            await channel.exchange_declare(exchange, exchange_type=kind, durable=True)
+            await declarer.exchange(exchange, kind)
         # Durable and expiring, not exclusive: replies that come while the link is away are kept.
         expires: Arguments = {"x-expires": self._settings.reply_expires * 1000}
-        await channel.queue_declare(self.address, durable=True, arguments=expires)
-        await channel.queue_bind(self.address, names.replies, self.address)
+        await declarer.queue(self.address, expires)
+        await declarer.bind(self.address, names.replies, self.address)
 
     async def close(self, *, forget_inbox: bool = False) -> None:
         """Let go of everything; with ``forget_inbox``, of the address of this process too."""
@@ -174,6 +195,8 @@ class Session:
         self._end("closed")
         if self._stopping is not None:
             self._stopping.cancel()
+        if hasattr(self, "access"):
+            self.access.close()
         for name in ("_out", "_inbox", "_work"):
             if hasattr(self, name):
                 await getattr(self, name).close()
@@ -195,7 +218,9 @@ class Session:
             if future.cancelled():
                 return
             exc = future.exception()
-            self._end(f"{what}: {_reason(exc)}" if exc else what)
+            if isinstance(exc, ChannelAccessRefused):
+                self.is_refused = True
+            self._end(f"{what}: {reason(exc)}" if exc else what)
 
         closing.add_done_callback(gone)
         self._watchers.append(closing)
@@ -225,26 +250,33 @@ class Session:
     # -- requests ------------------------------------------------------------------------------
 
     async def serve(self, queue: str, windows: list[Window]) -> None:
-        """Declare the queues of requests and open their windows."""
+        """
+        Declare the queues of requests and open their windows.
+
+        Raises:
+            AccessDeniedError: This user may not take requests from the queue, or not answer.
+        """
+        if (refusal := self.access.refusal(self._names.replies)) is not None:
+            raise refusal
         await self._ask(self._declare_work(queue, windows))
         for window in windows:
             await self.adjust(window)
 
     async def _declare_work(self, queue: str, windows: list[Window]) -> None:
-        channel, names = self._work.channel, self._names
+        declarer, names = self._declarer, self._names
         arguments: Arguments = {"x-queue-type": self._settings.queue_type}
         for window in windows:
             key = names.key(queue, nested=window.nested)
             name = names.work(key)
-            declared = await channel.queue_declare(name, durable=True, arguments=arguments)
+            declared = await declarer.queue(name, arguments)
             window.stale = declared.message_count or 0
-            await channel.queue_bind(name, names.requests, key)
+            await declarer.bind(name, names.requests, key)
         if queue not in self._bound:
             self._bound.add(queue)
-            await self._inbox.channel.queue_bind(self.address, names.control, queue)
+            await declarer.bind(self.address, names.control, queue)
         arguments = {"x-message-ttl": _DEAD_TTL_MS, "x-max-length": _DEAD_LENGTH}
-        await channel.queue_declare(names.dead, durable=True, arguments=arguments)
-        await channel.queue_bind(names.dead, names.dead)
+        await declarer.queue(names.dead, arguments)
+        await declarer.bind(names.dead, names.dead)
 
     async def adjust(self, window: Window, *, shrink: bool = False) -> None:
         """Add the consumers that a window lacks; cancel those that it does not need."""
@@ -259,7 +291,11 @@ class Session:
     async def _consume(self, window: Window, tag: str, prefetch: int) -> None:
         name = self._names.work(self._names.key(window.queue, nested=window.nested))
         await self._work.channel.basic_qos(prefetch_count=prefetch)
-        await self._work.consume(name, tag, self._take(window))
+        try:
+            await self._work.consume(name, tag, self._take(window))
+        except ChannelAccessRefused as exc:
+            what = f"consume from queue {name!r}"
+            raise not_permitted(self._target.user, what, "'read'") from exc
 
     def _take(self, window: Window) -> OnDelivered:
         return lambda delivered: self._on_request(self, window, delivered)
@@ -319,12 +355,12 @@ class Session:
 
     def publish(self, parcel: Parcel) -> None:
         """Publish as a caller, or drop it if the session is lost."""
-        if not self.lost.done():
+        if not self.lost.done() and parcel.exchange not in self.access.refused:
             self._out.publish(parcel)
 
     def say(self, parcel: Parcel) -> None:
         """Publish as a worker, before whatever is acknowledged later."""
-        if not self.lost.done():
+        if not self.lost.done() and parcel.exchange not in self.access.refused:
             self._work.publish(parcel)
 
     def answer(self, tag: int, parcel: Parcel) -> None:
@@ -345,8 +381,3 @@ class Session:
     async def flush(self) -> None:
         """Return when the broker has carried out everything asked for so far."""
         await asyncio.gather(self._out.flush(), self._work.flush())
-
-
-def _reason(exc: BaseException) -> str:
-    text = ", ".join(str(arg) for arg in exc.args if arg) or str(exc)
-    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

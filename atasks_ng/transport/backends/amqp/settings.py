@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
+from collections.abc import Awaitable, Callable
 
 from yarl import URL
 
 from ....words.errors import BadURLError, OptionError
 from ....words.options import check_name
 from ...urls import mask
+from .query import check_urls
+
+#: Returns a user and a password; called anew each time a broker is dialed.
+Credentials = Callable[[], tuple[str, str] | Awaitable[tuple[str, str]]]
 
 QUEUE_TYPES = ("classic", "quorum")
 
@@ -21,7 +27,8 @@ class Settings:
     How the transport treats its broker.
 
     Attributes:
-        url: Where the broker is, with credentials and virtual host.
+        url: Where the broker is, with credentials and virtual host; or several of one cluster,
+            with commas between.
         prefix: First part of the name of every exchange and queue.
         namespace: Second part of them.
         queue_type: ``"classic"`` or ``"quorum"``: the queues of requests.
@@ -29,15 +36,19 @@ class Settings:
         request_timeout: Longest wait in seconds for the broker's answer to anything asked.
         reply_expires: How many seconds the broker keeps the replies to a process it has lost.
         max_suspended: How many root calls a worker may hold that wait for other calls.
-        reconnect_delay: Longest pause in seconds between two tries to connect again.
+        reconnect_delay: Longest time in seconds from one try to connect again to the next.
+            0.9: back within a second of the broker, and with jitter not twice a second.
+        access_grace: How many seconds of nothing but refused logins calls outlast.
         max_message_bytes: Largest message; the broker closes the channel on a larger one than it
             is configured for. 16 MiB is what RabbitMQ 4 takes by default, and 3 takes more.
         fast: Whether messages take the fast lane, beside aiormq, or go through it.
         confirms: Whether the broker confirms what the fast lane sends; the plain one always
             has it confirmed.
+        credentials: Asked for a user and a password at each dial, or ``None``: the URL has them.
+        unsafe_no_verify: Whether a URL may turn off the verification of certificates.
     """
 
-    url: str
+    url: str = dataclasses.field(repr=False)
     prefix: str = "atasks_ng"
     namespace: str = "default"
     queue_type: str = "classic"
@@ -45,10 +56,13 @@ class Settings:
     request_timeout: float = 10.0
     reply_expires: int = 60
     max_suspended: int = 1000
-    reconnect_delay: float = 5.0
+    reconnect_delay: float = 0.9
+    access_grace: float = 30.0
     max_message_bytes: int = 16 * 1024 * 1024
     fast: bool = True
     confirms: bool = False
+    credentials: Credentials | None = dataclasses.field(default=None, repr=False)
+    unsafe_no_verify: bool = False
 
     def __post_init__(self) -> None:
         check_name("prefix", self.prefix)
@@ -57,26 +71,75 @@ class Settings:
                 f"queue_type={self.queue_type!r} does not exist: use one of "
                 + ", ".join(QUEUE_TYPES)
             )
-        for name in ("heartbeat", "request_timeout", "reply_expires", "reconnect_delay"):
+        for name in _DURATIONS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
                 raise OptionError(f"{name}={value!r}: give a number of seconds above 0")
         size = self.max_message_bytes
         if type(size) is not int or size <= 0:
             raise OptionError(f"max_message_bytes={size!r}: give a number of bytes above 0")
-        check_url(self.url)
+        if self.credentials is not None and not callable(self.credentials):
+            raise OptionError("credentials= must be a function that returns a user and a password")
+        for url in check_urls(self.url):
+            self._check_verified(url)
+
+    def _check_verified(self, url: URL) -> None:
+        if url.query.get("no_verify_ssl", "0") == "0" or self.unsafe_no_verify:
+            return
+        raise BadURLError(
+            mask(str(url)),
+            "no_verify_ssl lets anybody pass for the broker: give the authority that signed its "
+            "certificate, as cafile=/path/to/ca.pem; or say it again where no URL can, with "
+            "unsafe_no_verify=True",
+        )
+
+    @property
+    def urls(self) -> list[URL]:
+        """The brokers, in the order in which they are tried."""
+        return check_urls(self.url)
 
     @property
     def shown_url(self) -> str:
         """The URL with its password masked, for logs and errors."""
         return mask(self.url)
 
-    def dial_url(self, role: str) -> URL:
+    def dial_url(self, role: str, url: URL | None = None) -> URL:
         """Return the URL that aiormq is given for one of the two connections."""
-        url = URL(self.url)
+        url = url or self.urls[0]
         name = f"atasks_ng {self.namespace} {role}"
-        query = {"heartbeat": str(self.heartbeat), "name": name, **url.query}
+        query = {"name": name, **url.query, "heartbeat": str(self.heartbeat)}
         return url.with_query(query)
+
+    def risks(self) -> list[str]:
+        """Return what an operator should know about the safety of the way to the broker."""
+        risks = []
+        for url in self.urls:
+            if _is_loopback(url.host or ""):
+                continue
+            shown = mask(str(url))
+            if url.scheme == "amqp":
+                risks.append(
+                    f"{shown} is not encrypted: who is on the way can read calls and the password, "
+                    "and change them; use amqps://"
+                )
+            elif url.query.get("no_verify_ssl", "0") != "0":
+                risks.append(f"{shown} is not verified: anybody on the way can pass for the broker")
+            if self.credentials is None and (url.user or "guest") == "guest":
+                risks.append(
+                    f"{shown} is used as 'guest', a user that everybody knows: create one for this "
+                    "service"
+                )
+        return risks
+
+
+_DURATIONS = ("heartbeat", "request_timeout", "reply_expires", "reconnect_delay", "access_grace")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,26 +190,3 @@ class Names:
     def queue(key: str) -> tuple[str, bool]:
         """Return the queue that a routing key stands for, and whether it is for nested calls."""
         return key.removesuffix(_NESTED), key.endswith(_NESTED)
-
-
-def check_url(text: str) -> None:
-    """
-    Refuse what is no AMQP URL.
-
-    Raises:
-        BadURLError: With the reason, and the password masked.
-    """
-    try:
-        url = URL(text)
-        port = url.port
-    except ValueError as exc:
-        raise BadURLError(mask(text), f"{exc}; {_FORM}") from exc
-    if url.scheme not in ("amqp", "amqps"):
-        raise BadURLError(mask(text), f"its scheme is not amqp or amqps; {_FORM}")
-    if not url.host:
-        raise BadURLError(mask(text), f"it names no host; {_FORM}")
-    if port is not None and not 0 < port < 65536:
-        raise BadURLError(mask(text), f"its port is out of range; {_FORM}")
-
-
-_FORM = "the form is amqp://user:password@host:5672/virtual-host"

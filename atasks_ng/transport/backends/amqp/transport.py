@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
-import random
-from contextvars import Context
+import os
+from collections.abc import Sequence
 
 from aiormq.exceptions import AMQPError
 
 from ....protocol import envelopes
 from ....words import hooks
-from ....words.errors import ConnectionLostError, NotConnectedError, TooLargeError
+from ....words.errors import (
+    ForkedError,
+    NotConnectedError,
+    WrongLoopError,
+)
 from ....words.ids import new_id
-from ...base import NESTED, PROCESS, ROOT, WORKERS, Delivery, Message, Transport
+from ...base import NESTED, ROOT, Message, Transport
+from .deliveries import AMQPDelivery
+from .keeping import Keeper
+from .packing import Packer
 from .parcels import Delivered, Parcel, Returned, part
 from .peers import Peers
+from .query import take_options
 from .session import Session
-from .settings import Names, Settings
+from .settings import Credentials, Names, Settings
 from .windows import Window
 
 logger = logging.getLogger("atasks_ng.amqp")
 
 # How often windows that have become too wide are narrowed, in seconds.
 _NARROW_EVERY = 1.0
-
-# RabbitMQ closes the channel on a longer one, which is 49 days.
-_MAX_TTL_MS = 2**32 - 2
 
 
 class AMQPTransport(Transport):
@@ -39,18 +45,28 @@ class AMQPTransport(Transport):
 
     Args:
         namespace: Where to install it; also a part of the names on the broker.
-        url: ``amqp://user:password@host:5672/virtual-host``, or ``amqps://…`` for TLS.
+        url: ``amqp://user:password@host:5672/virtual-host``, or ``amqps://…`` for TLS. Several
+            brokers of one cluster, in a sequence or with commas between, are tried in order; when
+            one fails, the next is dialed. What follows but ``namespace`` and the last two can stand
+            in the URL, too, and is taken from there: ``…/virtual-host?prefix=mine&heartbeat=5``.
         prefix: First part of the name of every exchange and queue.
         queue_type: ``"classic"`` or ``"quorum"``.
         heartbeat: Seconds between signs of life on the link.
         request_timeout: Longest wait in seconds for the broker's answer to anything.
         reply_expires: How many seconds the broker keeps the replies to a process it has lost.
         max_suspended: How many root calls a worker may hold that wait for other calls.
-        reconnect_delay: Longest pause in seconds between two tries to connect again.
+        reconnect_delay: Longest time in seconds from one try to connect again to the next, which
+            doubles from 0.9 up to it.
+        access_grace: For how many seconds, when the login is refused while the link is made anew,
+            calls wait for it to be accepted again.
         max_message_bytes: Largest message. The broker must be configured to take as much.
         fast: Whether messages take the fast lane, beside aiormq, or go through it.
         confirms: Whether the broker confirms what the fast lane sends. Nothing is lost without:
             callers send again what was not answered, and an answer cannot be lost alone.
+        credentials: Returns a user and a password, or an awaitable of them, in place of those in
+            the URL; called anew each time a broker is dialed. A plain function must not wait.
+        unsafe_no_verify: Allow ``no_verify_ssl=1`` in the URL, which lets anybody pass for the
+            broker.
 
     Raises:
         BadURLError: The URL cannot be used.
@@ -60,7 +76,7 @@ class AMQPTransport(Transport):
     def __init__(
         self,
         namespace: str = "default",
-        url: str = "amqp://localhost/",
+        url: str | Sequence[str] = "amqp://localhost/",
         *,
         prefix: str = "atasks_ng",
         queue_type: str = "classic",
@@ -68,13 +84,17 @@ class AMQPTransport(Transport):
         request_timeout: float = 10.0,
         reply_expires: int = 60,
         max_suspended: int = 1000,
-        reconnect_delay: float = 5.0,
+        reconnect_delay: float = 0.9,
+        access_grace: float = 30.0,
         max_message_bytes: int = 16 * 1024 * 1024,
         fast: bool = True,
         confirms: bool = False,
+        credentials: Credentials | None = None,
+        unsafe_no_verify: bool = False,
     ) -> None:
-        self.settings = Settings(
-            url=url,
+        url, told = take_options(url if isinstance(url, str) else ",".join(url))
+        settings = Settings(
+            url,
             prefix=prefix,
             namespace=namespace,
             queue_type=queue_type,
@@ -83,55 +103,88 @@ class AMQPTransport(Transport):
             reply_expires=reply_expires,
             max_suspended=max_suspended,
             reconnect_delay=reconnect_delay,
+            access_grace=access_grace,
             max_message_bytes=max_message_bytes,
             fast=fast,
             confirms=confirms,
+            credentials=credentials,
+            unsafe_no_verify=unsafe_no_verify,
         )
+        self.settings = dataclasses.replace(settings, **told)
         super().__init__(namespace)
-        self._names = Names(f"{prefix}.{namespace}")
+        self._names = Names(f"{self.settings.prefix}.{namespace}")
+        self._be_new()
+
+    def _be_new(self) -> None:
+        """Be a process that nobody has heard of."""
         self._identity = new_id()
         self.address = self._names.inbox(self._identity)
+        self.packer = Packer(self._names, self.address, self.settings.max_message_bytes)
         self._session: Session | None = None
         self._windows: dict[str, list[Window]] = {}
-        self._keeper: asyncio.Task[None] | None = None
+        self._keeper: Keeper | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
         self._adjuster: asyncio.Task[None] | None = None
         self._adjust = asyncio.Event()
         # Longer than the lease that looking has renewed.
-        self._peers = Peers(reply_expires + 10.0)
+        self._peers = Peers(self.settings.reply_expires + 10.0)
 
     # -- connecting ----------------------------------------------------------------------------
 
     async def connect(self) -> None:
         """
-        Connect to the broker.
+        Connect to the first broker that can be used.
 
         Raises:
-            ConnectionLostError: Nobody answers there, or access is refused.
+            AccessDeniedError: The login is refused, or the use of what is needed.
+            WrongLoopError: It is connected in another event loop.
+            TLSError: Certificates do not fit, or nobody speaks TLS there.
+            ConnectionLostError: Nobody answers there.
+            OptionError: ``credentials`` returns something else than a user and a password.
         """
-        if self._keeper is not None:
+        if self._keeper is not None and self._is_alive:
+            self.check_usable()
             return
+        if not self._is_alive:
+            self._be_new()
+        for risk in self.settings.risks():
+            logger.warning("%s", risk)
+        keeper = Keeper(
+            self.settings, self._names, self._new_session, self._use, lambda: self.receiver
+        )
         try:
-            await self._open_session()
+            await keeper.start()
         except BaseException:
             self._session = None
             raise
-        self._keeper = asyncio.create_task(self._keep())
+        self._keeper = keeper
+        self._loop = asyncio.get_running_loop()
         self._adjuster = asyncio.create_task(self._adjust_windows())
 
     async def disconnect(self) -> None:
         """Let go of the broker; what was delivered here and is not settled goes back to it."""
-        for task in (self._keeper, self._adjuster):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        self._keeper = self._adjuster = None
-        session, self._session = self._session, None
+        if not self._is_alive:
+            return
+        keeper, self._keeper = self._keeper, None
+        if self._adjuster is not None:
+            self._adjuster.cancel()
+            await asyncio.gather(self._adjuster, return_exceptions=True)
+        self._adjuster = None
+        session = await keeper.stop() if keeper is not None else None
+        self._session = self._loop = None
         self._windows.clear()
         if session is not None:
             await session.close(forget_inbox=True)
 
-    async def _open_session(self) -> Session:
-        session = Session(
+    @property
+    def _is_alive(self) -> bool:
+        """False if the link is that of a parent process, or ended with its event loop."""
+        is_over = self._loop is not None and self._loop.is_closed()
+        return self._pid == os.getpid() and not is_over
+
+    def _new_session(self) -> Session:
+        return Session(
             self.settings,
             self._names,
             self._identity,
@@ -140,43 +193,35 @@ class AMQPTransport(Transport):
             self._take_returned,
             lambda: self.receiver is not None and self.receiver.is_waiting,
         )
-        await session.open()
+
+    async def _use(self, session: Session) -> None:
         # Before it listens: what has waited for this process comes at once, and is answered here.
         self._session = session
         await session.listen()
-        return session
+        for queue, windows in list(self._windows.items()):
+            for window in windows:
+                window.forget()
+            await session.serve(queue, windows)
 
-    async def _keep(self) -> None:
-        """Make the link anew whenever it is lost."""
-        while True:
-            assert self._session is not None
-            reason = await asyncio.shield(self._session.lost)
-            logger.warning("lost the link to %s (%s); connecting again", self._shown, reason)
-            if self.receiver is not None:
-                self.receiver.on_link(up=False)
-            await self._session.close()
-            await self._redial()
-            logger.warning("the link to %s is there again", self._shown)
-            if self.receiver is not None:
-                self.receiver.on_link(up=True)
+    @property
+    def is_linked(self) -> bool:
+        """True while there is a link to a broker, as far as is known."""
+        return self._session is not None and not self._session.lost.done() and self._is_alive
 
-    async def _redial(self) -> None:
-        pause = 0.1
-        while True:
-            try:
-                session = await self._open_session()
-                for queue, windows in self._windows.items():
-                    for window in windows:
-                        window.forget()
-                    await session.serve(queue, windows)
-                return
-            except (ConnectionLostError, AMQPError, OSError, RuntimeError) as exc:
-                logger.info("%s", exc)
-                if self._session is not None:
-                    await self._session.close()
-            # Jitter: a thousand processes must not dial in step.
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, self.settings.reconnect_delay)
+    def check_usable(self) -> None:
+        """
+        Raise if this process, or the running event loop, cannot use this connection.
+
+        Raises:
+            ForkedError: It is that of the process that this one was forked from.
+            WrongLoopError: It was made in another event loop.
+        """
+        if self._loop is None:
+            return
+        if self._pid != os.getpid():
+            raise ForkedError(self.namespace)
+        if self._loop is not asyncio.get_running_loop():
+            raise WrongLoopError(self.namespace)
 
     @property
     def _shown(self) -> str:
@@ -190,42 +235,30 @@ class AMQPTransport(Transport):
         return self._session is not None and self._session.is_writable
 
     def post(self, message: Message) -> None:
-        """Publish a message; while the link is away, requests wait for the router to post again."""
-        if self._session is None:
+        """
+        Publish a message; while the link is away, requests wait for the router to post again.
+
+        Raises:
+            NotConnectedError: It is not connected, or by another process.
+            TooLargeError: The broker would not take it.
+            AccessDeniedError: The broker does not permit this user to make calls.
+        """
+        session = self._session
+        if session is None:
             raise NotConnectedError(self.namespace)
-        self._check_size(message.body)
-        self._session.publish(self._parcel(message))
-
-    def _check_size(self, body: bytes) -> None:
-        limit = self.settings.max_message_bytes
-        if len(body) > limit:
-            raise TooLargeError(len(body), limit)
-
-    def _parcel(self, message: Message) -> Parcel:
-        names = self._names
-        kind = message.kind
-        if kind == WORKERS:
-            return Parcel(names.control, message.target, message.body, message.id)
-        if kind == PROCESS:
-            return Parcel(names.replies, message.target, message.body, message.id)
-        assert kind in (ROOT, NESTED)
-        ttl_ms = message.ttl_ms
-        if ttl_ms is not None and ttl_ms > _MAX_TTL_MS:
-            ttl_ms = None
-        return Parcel(
-            names.requests,
-            names.key(message.target, nested=kind == NESTED),
-            message.body,
-            message.id,
-            self.address,
-            ttl_ms,
-            mandatory=True,
-        )
+        if self._pid != os.getpid():
+            raise ForkedError(self.namespace)
+        parcel = self.packer.request(message)
+        if parcel.mandatory and session.access.refused:
+            refusal = session.access.refusal(parcel.exchange)
+            if refusal is not None:
+                raise refusal
+        session.publish(parcel)
 
     async def flush(self) -> None:
         """Return when everything posted and settled so far is with the broker."""
         session = self._session
-        if session is None or session.lost.done():
+        if session is None or session.lost.done() or self._pid != os.getpid():
             return
         try:
             async with asyncio.timeout(self.settings.request_timeout):
@@ -239,6 +272,7 @@ class AMQPTransport(Transport):
 
     async def consume(self, queue: str, window: int) -> None:
         """Take requests from a queue."""
+        self.check_usable()
         if self._session is None:
             raise NotConnectedError(self.namespace)
         if queue not in self._windows:
@@ -316,7 +350,7 @@ class AMQPTransport(Transport):
 
     def _take_request(self, session: Session, window: Window, delivered: Delivered) -> None:
         stale = window.take_stale() or self._peers.is_gone(delivered.reply_to or "")
-        delivery = _AMQPDelivery(self, session, window, delivered, stale)
+        delivery = AMQPDelivery(self, session, window, delivered, stale)
         if self.receiver is None or window.is_shut:
             delivery.hand_back()
         else:
@@ -364,76 +398,3 @@ class AMQPTransport(Transport):
         """Send something on the session of now, which need not be that of the delivery."""
         if self._session is not None:
             self._session.say(parcel)
-
-    def reply_parcel(self, address: str, id: str, body: bytes) -> Parcel:
-        """Return an answer on its way to a process; it comes back when that is gone."""
-        try:
-            self._check_size(body)
-        except TooLargeError as exc:
-            refusal = envelopes.Refusal(envelopes.decode(body).id, "TooLargeError", [*exc.args])
-            body = envelopes.encode(refusal)
-        return Parcel(self._names.replies, address, body, id, mandatory=True, joins=True)
-
-    def dead_parcel(self, body: bytes, id: str, reason: str, queue: str) -> Parcel:
-        """Return a refused message on its way to where operators find it."""
-        headers = {"reason": reason[:1000], "queue": queue}
-        return Parcel(self._names.dead, "", body, id, persistent=True, headers=headers)
-
-
-class _AMQPDelivery(Delivery):
-    __slots__ = ("_reply_to", "_session", "_settled", "_tag", "_transport")
-
-    def __init__(
-        self,
-        transport: AMQPTransport,
-        session: Session,
-        window: Window,
-        delivered: Delivered,
-        stale: bool,
-    ) -> None:
-        super().__init__(
-            delivered.body,
-            id=delivered.id,
-            queue=window.queue,
-            nested=window.nested,
-            redelivered=delivered.redelivered,
-            stale=stale,
-        )
-        self._transport = transport
-        self._session = session
-        self._tag = delivered.tag
-        self._reply_to = delivered.reply_to
-        self._settled = False
-
-    @property
-    def is_away(self) -> bool:
-        return self._transport.is_away(self._reply_to or "")
-
-    async def find_caller(self) -> bool:
-        return await self._transport.find_process(self._reply_to) if self._reply_to else True
-
-    def finish(self, answer: bytes | None, context: Context | None = None) -> None:
-        if self._settled:
-            return
-        self._settled = True
-        if answer is None or not self._reply_to:
-            self._session.settle(self._tag)
-        else:
-            parcel = self._transport.reply_parcel(self._reply_to, self.id or "", answer)
-            self._transport.answer(self._session, self._tag, parcel)
-
-    def say(self, envelope: bytes, context: Context | None = None) -> None:
-        if self._reply_to:
-            parcel = self._transport.reply_parcel(self._reply_to, self.id or "", envelope)
-            self._transport.say(parcel)
-
-    def hand_back(self) -> None:
-        if not self._settled:
-            self._settled = True
-            self._session.requeue(self._tag)
-
-    def refuse(self, reason: str, answer: bytes | None) -> None:
-        self._transport.say(
-            self._transport.dead_parcel(self.body, self.id or "", reason, self.queue)
-        )
-        self.finish(answer)

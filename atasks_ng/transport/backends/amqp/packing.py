@@ -1,0 +1,74 @@
+"""What is posted and answered, as parcels: to which exchange, with which key, and not too large."""
+
+from __future__ import annotations
+
+from ....protocol import envelopes
+from ....words.errors import TooLargeError
+from ...base import NESTED, PROCESS, ROOT, WORKERS, Message
+from .parcels import Parcel
+from .settings import Names
+
+# RabbitMQ closes the channel on a longer one, which is 49 days.
+_MAX_TTL_MS = 2**32 - 2
+
+
+class Packer:
+    """
+    Make parcels.
+
+    Args:
+        names: What things are called on the broker.
+        address: Where this process is reached.
+        max_bytes: Largest body that the broker takes.
+    """
+
+    def __init__(self, names: Names, address: str, max_bytes: int) -> None:
+        self._names = names
+        self._address = address
+        self._max_bytes = max_bytes
+
+    def request(self, message: Message) -> Parcel:
+        """
+        Return what the router posts as a parcel.
+
+        Raises:
+            TooLargeError: The broker would not take it.
+        """
+        self._check_size(message.body)
+        names = self._names
+        kind = message.kind
+        if kind == WORKERS:
+            return Parcel(names.control, message.target, message.body, message.id)
+        if kind == PROCESS:
+            return Parcel(names.replies, message.target, message.body, message.id)
+        assert kind in (ROOT, NESTED)
+        ttl_ms = message.ttl_ms
+        if ttl_ms is not None and ttl_ms > _MAX_TTL_MS:
+            ttl_ms = None
+        return Parcel(
+            names.requests,
+            names.key(message.target, nested=kind == NESTED),
+            message.body,
+            message.id,
+            self._address,
+            ttl_ms,
+            mandatory=True,
+        )
+
+    def reply(self, address: str, id: str, body: bytes) -> Parcel:
+        """Return an answer on its way to a process; it comes back when that is gone."""
+        try:
+            self._check_size(body)
+        except TooLargeError as exc:
+            refusal = envelopes.Refusal(envelopes.decode(body).id, "TooLargeError", [*exc.args])
+            body = envelopes.encode(refusal)
+        return Parcel(self._names.replies, address, body, id, mandatory=True, joins=True)
+
+    def dead(self, body: bytes, id: str, reason: str, queue: str) -> Parcel:
+        """Return a refused message on its way to where operators find it."""
+        headers = {"reason": reason[:1000], "queue": queue}
+        return Parcel(self._names.dead, "", body, id, persistent=True, headers=headers)
+
+    def _check_size(self, body: bytes) -> None:
+        if len(body) > self._max_bytes:
+            raise TooLargeError(len(body), self._max_bytes)
