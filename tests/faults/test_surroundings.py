@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from atasks_ng import connect, timeout
+from atasks_ng.words import errors
 from tests.faults.places import HANGS_AFTER, ROOT, SLACK, Place, shown
 
 DAY = 86_400
@@ -56,7 +57,57 @@ def test_package_never_reads_the_wall_clock() -> None:
     assert readers == []
 
 
-# -- the end of a process: F45 -----------------------------------------------------------------
+# -- forks, other loops, and the end of a process: F45 -----------------------------------------
+
+FORKED = """
+    import asyncio, os, sys
+    from atasks_ng import connect
+    from atasks_ng.cli.loading import load_all
+    from atasks_ng.errors import ForkedError
+
+    url, tasks = sys.argv[1:3]
+    (tasks,) = load_all([tasks])
+
+    async def main():
+        async with connect(url, namespace=tasks.NAMESPACE):
+            await tasks.echo("before")
+            child = os.fork()
+            if not child:
+                try:
+                    asyncio.run(tasks.echo("never"))
+                except ForkedError:
+                    print("child refused", flush=True)
+                finally:
+                    os._exit(0)
+            print("parent", await tasks.echo("after"), flush=True)
+            os.waitpid(child, 0)
+
+    asyncio.run(main())
+"""
+
+
+async def test_child_that_was_forked_is_refused_and_its_parent_goes_on(place: Place) -> None:
+    await place.workers.start().ready()
+    process = _start(place, FORKED)
+
+    printed, _ = await asyncio.to_thread(process.communicate, timeout=HANGS_AFTER)
+
+    assert sorted(printed.splitlines()) == ["child refused", "parent after"]
+    assert process.returncode == 0
+
+
+async def test_another_event_loop_is_refused(place: Place) -> None:
+    await place.workers.start().ready()
+
+    async def call() -> str:
+        found: str = await place.tasks.echo("value")
+        return found
+
+    async with connect(place.url, namespace=place.namespace):
+        with pytest.raises(errors.WrongLoopError):
+            await asyncio.to_thread(lambda: asyncio.run(call()))
+        assert await call() == "value"
+
 
 PENDING = """
     import asyncio, sys
@@ -83,11 +134,10 @@ PENDING = """
 """
 
 
-def _start(place: Place, way: str) -> subprocess.Popen[str]:
+def _start(place: Place, program: str, way: str = "") -> subprocess.Popen[str]:
     tasks = str(Path(__file__).with_name("faulty_tasks.py"))
-    program = textwrap.dedent(PENDING)
     return subprocess.Popen(
-        [sys.executable, "-c", program, place.url, tasks, str(place.gate), way],
+        [sys.executable, "-c", textwrap.dedent(program), place.url, tasks, str(place.gate), way],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
@@ -101,7 +151,7 @@ async def test_process_with_pending_calls_ends_within_two_seconds(
     place: Place, way: str, status: int
 ) -> None:
     await place.workers.start().ready()
-    process = _start(place, way)
+    process = _start(place, PENDING, way)
     assert process.stdout is not None
     try:
         assert await asyncio.to_thread(process.stdout.readline) == "pending\n"
