@@ -44,10 +44,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.quick:
         measurement.quicken(options)
     if options.plot:
-        # Before minutes are spent on figures that cannot be drawn.
         try:
-            plots.load()
-        except plots.MissingLibraryError as exc:
+            plots.check(options.plot)
+        except plots.CannotDrawError as exc:
             print(exc, file=sys.stderr)
             return 1
     print(surroundings.machine())

@@ -47,6 +47,7 @@ def run(options: argparse.Namespace) -> list[Table]:
             ("p90 us", "p99 us", "max us"),
             (_TRIP,),
             (_CANCEL,),
+            (),
             (f"p99 of a cancel is {share:.2f} round trips at p99",),
         )
     ]

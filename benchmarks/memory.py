@@ -168,6 +168,7 @@ def _suspended(
         (),
         rounds.REFERENCES,
         rounds.OURS,
+        (),
         notes,
     )
 

@@ -7,7 +7,7 @@ import os
 
 from . import rounds
 from .contenders import Calls
-from .surroundings import Meter
+from .surroundings import CPU_COLUMNS, Meter
 from .tables import Figures, Table
 
 _SIZES = {"1 KiB": 1024, "100 KiB": 100 * 1024, "1 MiB": 1024 * 1024}
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> list[Table]:
             "MB/s",
             {who: [turn[name] for turn in turns] for who, turns in found.items()},
             notes if name == list(_SIZES)[-1] else (),
-            ("calls/s", "caller us", "worker us", "broker us"),
+            ("calls/s", *CPU_COLUMNS),
         )
         for name in _SIZES
     ]

@@ -5,13 +5,30 @@ from __future__ import annotations
 import importlib
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from .tables import Table
 
 
-class MissingLibraryError(ImportError):
-    """What draws is not installed."""
+class CannotDrawError(Exception):
+    """No chart can be drawn there, or none at all."""
+
+
+def check(file: str) -> None:
+    """
+    Return if a chart can be drawn into a file, so that minutes of measuring are not for nothing.
+
+    Raises:
+        CannotDrawError: matplotlib is not installed, the folder does not exist, or the end of the
+            name says no format that can be written.
+    """
+    formats = _pyplot().figure().canvas.get_supported_filetypes()
+    path = Path(file)
+    if path.suffix.removeprefix(".") not in formats:
+        raise CannotDrawError(f"--plot {file}: let its name end in one of .{', .'.join(formats)}")
+    if not path.parent.is_dir():
+        raise CannotDrawError(f"--plot {file}: there is no folder {path.parent}")
 
 
 def draw(tables: Sequence[Table], file: str) -> None:
@@ -23,9 +40,9 @@ def draw(tables: Sequence[Table], file: str) -> None:
         file: Where to; the end of the name (``.png``, ``.svg``, ``.pdf``) says in which format.
 
     Raises:
-        MissingLibraryError: matplotlib is not installed.
+        CannotDrawError: matplotlib is not installed.
     """
-    pyplot = load()
+    pyplot = _pyplot()
     heights = [len(table.found) for table in tables]
     figure, places = pyplot.subplots(
         len(tables),
@@ -40,14 +57,13 @@ def draw(tables: Sequence[Table], file: str) -> None:
     pyplot.close(figure)
 
 
-def load() -> Any:
-    """Return matplotlib's pyplot, or raise :class:`MissingLibraryError`."""
+def _pyplot() -> Any:
     try:
         # Files only: no window is opened, and none need be possible.
         importlib.import_module("matplotlib").use("agg")
         return importlib.import_module("matplotlib.pyplot")
     except ImportError as exc:
-        raise MissingLibraryError("--plot needs matplotlib: pip install atasks_ng[bench]") from exc
+        raise CannotDrawError("--plot needs matplotlib: pip install atasks_ng[bench]") from exc
 
 
 def _draw_one(table: Table, place: Any) -> None:

@@ -140,4 +140,5 @@ def table(
     others: Sequence[str] = surroundings.CPU_COLUMNS,
 ) -> Table:
     """Return the table of a comparison of contenders."""
-    return Table(title, main, found, others, REFERENCES, OURS, notes)
+    also = [figure for figure in others if figure.startswith("CPU")]
+    return Table(title, main, found, others, REFERENCES, OURS, also, notes)

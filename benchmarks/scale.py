@@ -7,7 +7,7 @@ import os
 
 from . import rounds
 from .contenders import CONTENDERS, Calls
-from .surroundings import CPU_COLUMNS, Broker, Meter, broker
+from .surroundings import CPU, CPU_COLUMNS, Broker, Meter, broker
 from .tables import Figures, Table
 
 _WIDTHS = (10, 100, 1000, 10_000, 100_000)
@@ -57,7 +57,7 @@ def _in_flight(options: argparse.Namespace, node: Broker) -> Table:
             meter.start()
             made = await rounds.keep_in_flight(calls["echo"], 1, width, options.seconds)
             rate, used = made / meter.seconds, meter.per(made)
-            return {"CPU us a call": sum(used.values()), "calls/s": rate, **used}
+            return {"calls/s": rate, **used}
 
         # The default holds more than 10,000 back in the caller.
         found[_row(width)].append(
@@ -69,9 +69,9 @@ def _in_flight(options: argparse.Namespace, node: Broker) -> Table:
     rounds.take_turns(options.rounds, options.widths, turn)
     return Table(
         "atasks_ng: processor time of all processes, by calls in flight",
-        "CPU us a call",
+        CPU,
         found,
-        ("calls/s", *CPU_COLUMNS),
+        ("calls/s", *CPU_COLUMNS[1:]),
         (_row(_BASE),),
         [name for name in found if name != _row(_BASE)],
     )

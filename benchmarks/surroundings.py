@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from atasks_ng.testing.broker import PrivateBroker
 
 _LIBRARIES = ("aiormq", "aio-pika", "grpcio", "msgpack", "msgspec", "numpy", "taskiq", "celery")
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,25 +63,28 @@ class Meter:
         return time.perf_counter() - self._begin
 
     def per(self, calls: int) -> dict[str, float]:
-        """Return microseconds of processor time for each of a number of calls, by process."""
-        return {
-            f"{name} us": (used - self._before[name]) / calls * 1e6
-            for name, used in self._used().items()
+        """Return microseconds of processor time for each of a number of calls: all, by process."""
+        used = {
+            f"{name} us": (now - self._before[name]) / calls * 1e6
+            for name, now in self._used().items()
         }
+        # Never 0, so that it can be compared: less than a tick was used.
+        return {CPU: max(sum(used.values()), 1e6 / _TICKS / calls), **used}
 
     def _used(self) -> dict[str, float]:
         return {name: sum(map(cpu_seconds, pids)) for name, pids in self._pids.items()}
 
 
-#: The columns that a meter of one caller, one worker and the broker fills.
-CPU_COLUMNS = ("caller us", "worker us", "broker us")
+#: The columns that a meter fills: all processes together, and each kind of process.
+CPU = "CPU us"
+CPU_COLUMNS = (CPU, "caller us", "worker us", "broker us")
 
 
 def cpu_seconds(pid: int | str) -> float:
     """Return the processor time that a process, or ``"self"``, has used."""
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def resident_bytes() -> int:

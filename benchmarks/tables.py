@@ -24,6 +24,7 @@ class Table:
         others: Further figures, shown as medians.
         against: Rows that the others are compared with.
         highlights: Rows whose ratios are shown with their range.
+        also: Further figures whose ratios are shown so.
         notes: Lines that stand below.
     """
 
@@ -33,17 +34,17 @@ class Table:
     others: Sequence[str] = ()
     against: Sequence[str] = ()
     highlights: Sequence[str] = ()
+    also: Sequence[str] = ()
     notes: Sequence[str] = ()
 
-    def samples(self, row: str) -> list[float]:
-        """Return the main figure of each round."""
-        return [figures[self.main] for figures in self.found[row]]
+    def samples(self, row: str, figure: str | None = None) -> list[float]:
+        """Return a figure, the main one by default, of each round."""
+        return [figures[figure or self.main] for figures in self.found[row]]
 
-    def ratios(self, row: str, base: str) -> list[float]:
-        """Return how often the main figure of a row holds that of another, round by round."""
-        return [
-            own / other for own, other in zip(self.samples(row), self.samples(base), strict=True)
-        ]
+    def ratios(self, row: str, base: str, figure: str | None = None) -> list[float]:
+        """Return how often a figure of a row holds that of another, round by round."""
+        pairs = zip(self.samples(row, figure), self.samples(base, figure), strict=True)
+        return [own / other for own, other in pairs]
 
     @property
     def bases(self) -> list[str]:
@@ -72,13 +73,16 @@ class Table:
         return shown(statistics.median(values)) if values else "-"
 
     def _ranges(self) -> list[str]:
-        lines = []
-        for row in self.highlights:
-            bases = [base for base in self.bases if base != row and row in self.found]
-            ranges = [f"{spread(self.ratios(row, base))} x {base}" for base in bases]
-            if ranges:
-                lines.append(f"{self.main} of {row}: {', '.join(ranges)}")
-        return lines
+        return [
+            f"{figure} of {row}: {', '.join(ranges)}"
+            for row in self.highlights
+            for figure in (self.main, *self.also)
+            if (ranges := self._ranges_of(row, figure))
+        ]
+
+    def _ranges_of(self, row: str, figure: str) -> list[str]:
+        bases = [base for base in self.bases if base != row and row in self.found]
+        return [f"{spread(self.ratios(row, base, figure))} x {base}" for base in bases]
 
 
 def shown(figure: float) -> str:

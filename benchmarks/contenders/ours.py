@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-import aiormq
-
 from atasks_ng import connect as connect_to_broker
 from atasks_ng import serve as serve_calls
 from atasks_ng.router import Router
@@ -41,6 +39,9 @@ async def connect(
 
 async def sweep(place: Place) -> None:
     """Delete the queues and exchanges, which are durable."""
+    # Late: what connecting costs a fresh process includes the import of this.
+    import aiormq
+
     names = Names(f"{place.key}.default")
     connection = await aiormq.connect(place.url)
     channel = await connection.channel()
