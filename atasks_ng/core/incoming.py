@@ -79,8 +79,8 @@ class Incoming:
         self._suspended: dict[tuple[str, bool], int] = {}
         self._looks: set[asyncio.Task[None]] = set()
         self._draining = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        #: There while somebody waits for the last call to end.
+        self._idle: asyncio.Event | None = None
         mark_records()
 
     @property
@@ -112,7 +112,7 @@ class Incoming:
             nested=delivery.nested,
             lost=delivery.redelivered,
             stale=delivery.stale,
-            away=delivery.is_away,
+            away=delivery.redelivered and delivery.is_away,
         )
         call.delivery = delivery
         self._act(self._callee.deliver(call, self.loop.time()))
@@ -173,7 +173,8 @@ class Incoming:
         call.begun = True
         call.started = self.loop.time()
         held = HeldSlot(self, call)
-        current.running.set(self._describe(call))
+        call.namespace, call.worker = task.namespace, self.worker
+        current.running.set(call)
         current.slot.set(held)
         current.deadline.set(None)
         if hooks.listeners:
@@ -204,21 +205,6 @@ class Incoming:
     def body_ended(self, call: IncomingCall) -> None:
         """From now on, the call cannot be cancelled."""
         self._act(self._callee.body_ended(call, self.loop.time()))
-
-    def _describe(self, call: IncomingCall) -> current.Call:
-        request = call.request
-        return current.Call(
-            id=call.id,
-            task=request.task,
-            namespace=self._namespace.name,
-            queue=call.queue,
-            parent=request.parent,
-            root=request.root,
-            depth=request.depth,
-            attempt=call.attempt,
-            deadline=call.deadline,
-            worker=self.worker,
-        )
 
     def _tell_performed(self, call: IncomingCall, task: Task, envelope: envelopes.Envelope) -> None:
         outcome = "returned" if call.recalled else type(envelope).__name__.lower()
@@ -274,7 +260,7 @@ class Incoming:
         handed_back = before - self.running
         try:
             async with asyncio.timeout(grace):
-                await self._idle.wait()
+                await self._wait_idle()
         except TimeoutError:
             handed_back += self.running
             self._act(self._callee.recall(self.loop.time()))
@@ -285,7 +271,7 @@ class Incoming:
         # Their finally blocks run now; 1 s, since the supervisor's patience is not endless.
         try:
             async with asyncio.timeout(1.0):
-                await self._idle.wait()
+                await self._wait_idle()
         except TimeoutError:
             logger.warning("%d calls did not react to being cancelled", self.running)
 
@@ -296,13 +282,10 @@ class Incoming:
             if waiting is not None:
                 waiting.cancel()
 
-    def _note_idle(self) -> None:
-        if not self._callee.calls:
-            self._idle.set()
-            return
-        self._idle.clear()
-        if self._sweeper is None:
-            self._sweeper = self.loop.call_later(_SWEEP_EVERY, self._sweep)
+    async def _wait_idle(self) -> None:
+        if self._callee.calls:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
 
     def _sweep(self) -> None:
         self._sweeper = None
@@ -311,9 +294,17 @@ class Incoming:
     # -- carrying out --------------------------------------------------------------------------
 
     def _act(self, actions: list[Action]) -> None:
-        self._do(actions)
-        self._note_idle()
-        self._set_timer()
+        for action in actions:
+            _CARRY_OUT[type(action)](self, action)
+        callee = self._callee
+        if callee.calls:
+            if self._sweeper is None:
+                self._sweeper = self.loop.call_later(_SWEEP_EVERY, self._sweep)
+        elif self._idle is not None:
+            self._idle.set()
+        # Most calls need no timer.
+        if self._timer is not None or callee.next_tick() is not None:
+            self._set_timer()
 
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -380,8 +371,6 @@ class Incoming:
 
     def _set_timer(self) -> None:
         when = self._callee.next_tick()
-        if when is None and self._timer is None:
-            return
         if self._timer is not None:
             if when is not None and self._timer.when() <= when:
                 return

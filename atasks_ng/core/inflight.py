@@ -22,18 +22,22 @@ class InFlight:
         self._used_bytes = 0
         self._line: deque[asyncio.Future[None]] = deque()
 
-    async def enter(self) -> Place:
-        """Wait for room, in the order of asking; the place must be left again."""
-        if self._is_full or self._line:
-            await self._wait()
+    @property
+    def is_full(self) -> bool:
+        """True if who comes now must wait."""
+        return bool(self._line) or not self._has_room
+
+    def enter(self) -> Place:
+        """Take a place, which must be left again."""
         self._used += 1
         return Place(self)
 
     @property
-    def _is_full(self) -> bool:
-        return self._used >= self._calls or self._used_bytes >= self._bytes
+    def _has_room(self) -> bool:
+        return self._used < self._calls and self._used_bytes < self._bytes
 
-    async def _wait(self) -> None:
+    async def wait(self) -> None:
+        """Return when there is room, in the order of asking; enter in the same step."""
         waiter = asyncio.get_running_loop().create_future()
         self._line.append(waiter)
         try:
@@ -47,7 +51,7 @@ class InFlight:
         self._used -= 1
 
     def _let_in(self) -> None:
-        while self._line and not self._is_full:
+        while self._line and self._has_room:
             waiter = self._line.popleft()
             if not waiter.done():
                 self._used += 1

@@ -27,7 +27,7 @@ def mark_records() -> None:
         record = make(*args, **kwargs)
         call = running.get()
         record.call_id = None if call is None else call.id
-        record.call_task = None if call is None else call.task
+        record.call_task = None if call is None else call.request.task
         return record
 
     logging.setLogRecordFactory(factory)

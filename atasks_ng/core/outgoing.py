@@ -11,7 +11,7 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from ..codecs.base import Codec
-from ..places.current import deadline, running, slot
+from ..places.current import Slot, deadline, running, slot
 from ..places.namespaces import Namespace
 from ..places.registry import STREAM, Task
 from ..protocol import envelopes, failures
@@ -90,19 +90,25 @@ class Outgoing:
         """Perform a call on whatever worker gets it; return or raise what its body does."""
         codec = self.codec()
         # Calls made by tasks do not count: they would wait for each other.
-        place = None if running.get() is not None else await self._in_flight.enter()
+        place = None
+        if running.get() is None:
+            if self._in_flight.is_full:
+                await self._in_flight.wait()
+            place = self._in_flight.enter()
         try:
             call = await self.open(codec, task, options, args, kwargs)
             if place is not None:
                 place.weigh(len(call.message.body))
-            outcome = await self.wait(call)
+            held = slot.get()
+            outcome = await (self._outcome(call) if held is None else self._wait(call, held))
         finally:
             if place is not None:
                 place.leave()
         if type(outcome) is envelopes.Value:
             if outcome.context or call.back is not None or outcome.uncancelled:
                 await self.settle_accounts(codec, call, outcome)
-            return await payloads.decode(codec, outcome.payload, f"the result of {task.name!r}")
+            value = payloads.decode_nowait(codec, outcome.payload, task.shown_result)
+            return await value.wait() if type(value) is payloads.Pending else value
         exc = await self.error(codec, outcome, call)
         handled = failures.chained(exc, sys.exception())
         try:
@@ -131,11 +137,12 @@ class Outgoing:
     ) -> OutgoingCall:
         """Encode a call, enter it into the table and post it."""
         outer = running.get()
-        depth = 0 if outer is None else outer.depth + 1
+        depth = 0 if outer is None else outer.request.depth + 1
         if depth >= self._limits.max_depth:
             raise errors.RecursionTooDeepError(task.name, self._limits.max_depth)
-        what = f"the arguments of {task.name!r}"
-        content = await payloads.encode(codec, (args, kwargs), what)
+        content = payloads.encode_nowait(codec, (args, kwargs), task.shown_arguments)
+        if not isinstance(content, bytes):
+            content = await content
         largest = self._limits.max_payload_bytes
         if largest is not None and len(content) > largest:
             raise errors.TooLargeError(len(content), largest)
@@ -160,7 +167,7 @@ class Outgoing:
             ttl_ms,
             depth,
             outer.id if outer else None,
-            outer.root if outer else id,
+            outer.request.root if outer else id,
             options.window if task.kind is STREAM else 0,
             1,
             int(call.rerun),
@@ -213,8 +220,9 @@ class Outgoing:
     async def wait(self, call: OutgoingCall) -> Any:
         """Return what wakes the call, with the slot of the caller lent meanwhile."""
         held = slot.get()
-        if held is None:
-            return await self._outcome(call)
+        return await (self._outcome(call) if held is None else self._wait(call, held))
+
+    async def _wait(self, call: OutgoingCall, held: Slot) -> Any:
         held.lend()
         try:
             return await self._outcome(call)

@@ -3,10 +3,65 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from ..codecs.base import Codec
 from ..words import errors
+
+
+class Pending:
+    """A value that is still being decoded, by a codec whose methods are async."""
+
+    __slots__ = ("_codec", "_value", "_what")
+
+    def __init__(self, codec: Codec, value: Awaitable[Any], what: str) -> None:
+        self._codec = codec
+        self._value = value
+        self._what = what
+
+    async def wait(self) -> Any:
+        """Return the value. See :func:`decode`."""
+        try:
+            return await self._value
+        except errors.CodecError:
+            raise
+        except Exception as exc:
+            raise _undecodable(self._codec, self._what, exc) from exc
+
+
+def encode_nowait(codec: Codec, value: Any, what: str) -> bytes | Awaitable[bytes]:
+    """
+    Return a value as bytes, or what must be awaited for them if the codec's method is async.
+
+    Args and errors: see :func:`encode`.
+    """
+    try:
+        data = codec.encode(value)
+    except errors.CodecError:
+        raise
+    except Exception as exc:
+        raise _unencodable(codec, what, exc) from exc
+    return data if type(data) is bytes else _encoded(codec, data, what)
+
+
+def decode_nowait(codec: Codec, payload: bytes, what: str) -> Any:
+    """
+    Return the value of a payload, or a :class:`Pending` if the codec's method is async.
+
+    Args and errors: see :func:`decode`.
+    """
+    try:
+        value = codec.decode(payload)
+    except errors.CodecError:
+        raise
+    except Exception as exc:
+        raise _undecodable(codec, what, exc) from exc
+    # By its type: a value may have an attribute of any name.
+    if not hasattr(type(value), "__await__"):
+        return value
+    waits = asyncio.iscoroutine(value) or asyncio.isfuture(value)
+    return Pending(codec, value, what) if waits else value
 
 
 async def encode(codec: Codec, value: Any, what: str) -> bytes:
@@ -21,17 +76,8 @@ async def encode(codec: Codec, value: Any, what: str) -> bytes:
     Raises:
         EncodeError: The codec refuses it.
     """
-    try:
-        data = codec.encode(value)
-        if not isinstance(data, bytes):
-            data = await data
-    except errors.CodecError:
-        raise
-    except Exception as exc:
-        raise errors.EncodeError(f"{what} cannot be encoded by {codec.name}: {exc}") from exc
-    if not isinstance(data, bytes):
-        raise errors.EncodeError(f"{codec.name}.encode() returned {type(data).__name__}, not bytes")
-    return data
+    data = encode_nowait(codec, value, what)
+    return data if type(data) is bytes else await data  # type: ignore[misc]
 
 
 async def decode(codec: Codec, payload: bytes, what: str) -> Any:
@@ -41,15 +87,8 @@ async def decode(codec: Codec, payload: bytes, what: str) -> Any:
     Raises:
         DecodeError: The codec refuses it.
     """
-    try:
-        value = codec.decode(payload)
-        if asyncio.iscoroutine(value) or asyncio.isfuture(value):
-            value = await value
-        return value
-    except errors.CodecError:
-        raise
-    except Exception as exc:
-        raise errors.DecodeError(f"{what} cannot be decoded by {codec.name}: {exc}") from exc
+    value = decode_nowait(codec, payload, what)
+    return await value.wait() if type(value) is Pending else value
 
 
 async def encode_failure(codec: Codec, record: dict[str, Any]) -> bytes:
@@ -68,6 +107,27 @@ async def encode_failure(codec: Codec, record: dict[str, Any]) -> bytes:
     except errors.CodecError:
         pruned = [await _pruned(codec, each) for each in record["errors"]]
         return await encode(codec, {**record, "errors": pruned}, what)
+
+
+async def _encoded(codec: Codec, data: Any, what: str) -> bytes:
+    try:
+        found = data if isinstance(data, bytes) else await data
+    except errors.CodecError:
+        raise
+    except Exception as exc:
+        raise _unencodable(codec, what, exc) from exc
+    if not isinstance(found, bytes):
+        kind = type(found).__name__
+        raise errors.EncodeError(f"{codec.name}.encode() returned {kind}, not bytes")
+    return found
+
+
+def _unencodable(codec: Codec, what: str, exc: Exception) -> errors.EncodeError:
+    return errors.EncodeError(f"{what} cannot be encoded by {codec.name}: {exc}")
+
+
+def _undecodable(codec: Codec, what: str, exc: Exception) -> errors.DecodeError:
+    return errors.DecodeError(f"{what} cannot be decoded by {codec.name}: {exc}")
 
 
 def shown(value: Any) -> str:

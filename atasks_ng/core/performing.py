@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..codecs.base import Codec
-from ..places.registry import STREAM, Task
+from ..places.registry import COROUTINE, STREAM, Task
 from ..protocol import envelopes, failures
 from ..words import errors
 from . import context, payloads
@@ -44,9 +44,14 @@ class Performing:
 
     async def answer(self) -> envelopes.Envelope:
         """Run the body; return what the caller is told. Raises nothing of the body."""
-        call, task = self._call, self._task
+        call, task, codec = self._call, self._task, self._codec
         try:
-            args, kwargs = await self._arguments()
+            content = payloads.decode_nowait(codec, call.request.payload, task.shown_arguments)
+            if type(content) is payloads.Pending:
+                content = await content.wait()
+            args, kwargs = content
+            if call.request.context:
+                self._brought = await context.unpack(codec, call.request.context)
         except (Exception, *_EXITS) as exc:
             self._incoming.body_ended(call)
             return envelopes.Refusal(call.id, "DecodeError", [str(exc)])
@@ -54,7 +59,10 @@ class Performing:
             self._incoming.body_ended(call)
             return await self._failure(exc)
         try:
-            value = await self._run(args, kwargs)
+            if task.kind is COROUTINE:
+                value = await task.function(*args, **kwargs)
+            else:
+                value = await self._run(args, kwargs)
         except BaseException as exc:
             # Everything, SystemExit and KeyboardInterrupt too: it belongs to the caller.
             if isinstance(exc, GeneratorExit) and not self._is_current():
@@ -66,22 +74,18 @@ class Performing:
             # As in asyncio: a task that ends before its cancel could reach it ends cancelled.
             return envelopes.Cancelled(call.id, call.cancel_message)
         try:
-            what = f"the result of {task.name!r}"
-            payload = await payloads.encode(self._codec, value, what)
+            payload = payloads.encode_nowait(codec, value, task.shown_result)
+            if not isinstance(payload, bytes):
+                payload = await payload
             self._incoming.check_size(payload)
         except errors.CodecError as exc:
             return envelopes.Refusal(call.id, _refusal(exc), _plain(exc.args))
         except _EXITS as exc:
             return await self._failure(exc)
-        return envelopes.Value(call.id, self._uncancelled(), await self._changes(), payload)
-
-    async def _arguments(self) -> tuple[Any, Any]:
-        request = self._call.request
-        what = f"the arguments of {self._task.name!r}"
-        args, kwargs = await payloads.decode(self._codec, request.payload, what)
-        if request.context:
-            self._brought = await context.unpack(self._codec, request.context)
-        return args, kwargs
+        changes = await self._changes() if context.is_needed() else None
+        return envelopes.Value(
+            call.id, self._uncancelled() if call.cancels else 0, changes, payload
+        )
 
     async def _run(self, args: Any, kwargs: Any) -> Any:
         call = self._call
@@ -106,12 +110,11 @@ class Performing:
         except Exception:
             # Refused by the codec, or it has code of its own that fails whoever looks at it.
             return envelopes.Refusal(call.id, "RemoteError", failures.summary_of(exc))
-        return envelopes.Failure(call.id, self._uncancelled(), await self._changes(), payload)
+        changes = await self._changes() if context.is_needed() else None
+        return envelopes.Failure(call.id, self._uncancelled(), changes, payload)
 
     async def _changes(self) -> envelopes.Baggage | None:
         """Return the context variables that the body changed, if they can be encoded."""
-        if not context.is_needed():
-            return None
         try:
             return await context.pack(self._codec, self._brought)
         except Exception:

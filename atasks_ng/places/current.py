@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
+from ..protocol.calls import IncomingCall
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
@@ -49,7 +51,8 @@ class Slot(Protocol):
         """Take the slot again; the result, unless ``None``, must be awaited before going on."""
 
 
-running: ContextVar[Call | None] = ContextVar("atasks_ng_call", default=None)
+#: The call whose body is running, as its worker keeps it.
+running: ContextVar[IncomingCall | None] = ContextVar("atasks_ng_call", default=None)
 slot: ContextVar[Slot | None] = ContextVar("atasks_ng_slot", default=None)
 
 #: When the nearest ``atasks_ng.timeout`` around the running code ends, in the loop's time.
@@ -64,4 +67,23 @@ OWN = (running, slot, deadline, tokens)
 
 def current_call() -> Call | None:
     """Return the call whose body is running, or ``None`` outside of any task."""
-    return running.get()
+    call = running.get()
+    if call is None:
+        return None
+    if call.seen is None:
+        # Only now: most bodies never ask.
+        request = call.request
+        call.seen = Call(
+            id=call.id,
+            task=request.task,
+            namespace=call.namespace,
+            queue=call.queue,
+            parent=request.parent,
+            root=request.root,
+            depth=request.depth,
+            attempt=call.attempt,
+            deadline=call.deadline,
+            worker=call.worker,
+        )
+    seen: Call = call.seen
+    return seen

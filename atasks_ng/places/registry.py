@@ -26,6 +26,8 @@ class Task:
         kind: ``"coroutine"``, ``"stream"`` (an async generator), ``"awaitable"`` (a plain
             function whose result is awaited on the loop) or ``"plain"`` (runs in a thread).
         options: Its options.
+        shown_arguments: What errors call its arguments.
+        shown_result: What errors call its result.
     """
 
     name: str
@@ -33,6 +35,12 @@ class Task:
     function: Callable[..., Any]
     kind: str
     options: TaskOptions
+    shown_arguments: str = dataclasses.field(init=False)
+    shown_result: str = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shown_arguments", f"the arguments of {self.name!r}")
+        object.__setattr__(self, "shown_result", f"the result of {self.name!r}")
 
 
 class Registry:

@@ -208,11 +208,13 @@ class IncomingCall:
         "expired",
         "id",
         "lost",
+        "namespace",
         "nested",
         "producing",
         "queue",
         "recalled",
         "request",
+        "seen",
         "silence_at",
         "spared",
         "stale",
@@ -222,6 +224,7 @@ class IncomingCall:
         "thrown",
         "uncounted",
         "untold",
+        "worker",
     )
 
     def __init__(
@@ -258,11 +261,14 @@ class IncomingCall:
         self.cancels = 0
         self.context: Any = None
         self.delivery: Any = None
+        self.namespace = ""
         self.producing: Any = None
+        self.seen: Any = None
         self.started = 0.0
         self.task: Any = None
         self.thrown: BaseException | None = None
         self.untold = False
+        self.worker = ""
 
     def __repr__(self) -> str:
         return f"<IncomingCall {self.id[:8]} of {self.request.task!r}, {self.state}>"

@@ -25,6 +25,7 @@ who        caller → worker     does anybody have this call
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -322,17 +323,17 @@ def decode(body: bytes) -> Envelope:
 
 
 def _read(cls: Any, *kinds: tuple[type, ...]) -> Callable[[list[Any]], Envelope]:
-    count = len(kinds)
+    end = 2 + len(kinds)
+    # By type(), not isinstance(): a bool must not pass as an int. All at once: one look-up.
+    allowed = frozenset(itertools.product(*kinds))
+    new = tuple.__new__
 
     def read(fields: list[Any]) -> Envelope:
-        values = fields[2 : 2 + count]
-        if len(values) < count:
-            raise BadMessageError(f"{cls.__name__.lower()} with too few fields")
-        for value, allowed in zip(values, kinds, strict=True):
-            # type(), not isinstance(): a bool must not pass as an int.
-            if type(value) not in allowed:
-                raise BadMessageError(f"{cls.__name__.lower()} with a field of a wrong type")
-        envelope: Envelope = cls._make(values)
+        values = fields[2:end]
+        if tuple(map(type, values)) not in allowed:
+            what = "too few fields" if len(fields) < end else "a field of a wrong type"
+            raise BadMessageError(f"{cls.__name__.lower()} with {what}")
+        envelope: Envelope = new(cls, values)
         return envelope
 
     return read

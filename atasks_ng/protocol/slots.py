@@ -31,6 +31,8 @@ class Slots:
             OrderedDict() for _ in (RESUMED, ALONE, NESTED, ROOT)
         )
         self._alone: Hashable | None = None
+        # How many stand in all lines: most of the time nobody does.
+        self._waiting = 0
 
     def take(self, who: Hashable, precedence: int) -> bool:
         """Take a slot at once and return True, or stand in line and return False."""
@@ -38,6 +40,7 @@ class Slots:
             self._give(who, precedence)
             return True
         self._lines[precedence][who] = None
+        self._waiting += 1
         return False
 
     def force(self, who: Hashable) -> None:
@@ -56,22 +59,25 @@ class Slots:
         self.used -= 1
         if self._alone is who:
             self._alone = None
-        return self._fill()
+        return self._fill() if self._waiting else []
 
     @property
     def waiting(self) -> int:
         """How many stand in line."""
-        return sum(map(len, self._lines))
+        return self._waiting
 
     def _forget(self, who: Hashable) -> None:
         for line in self._lines:
-            line.pop(who, None)
+            if who in line:
+                del line[who]
+                self._waiting -= 1
 
     def _fill(self) -> list[Hashable]:
-        given = []
+        given: list[Hashable] = []
         for precedence, line in enumerate(self._lines):
             while line and self._has_room(precedence):
                 who, _ = line.popitem(last=False)
+                self._waiting -= 1
                 self._give(who, precedence)
                 given.append(who)
         return given

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -76,13 +76,13 @@ class Place:
 
 
 @pytest.fixture
-async def place(get_broker: Callable[[], Broker]) -> AsyncIterator[Place]:
+async def place(get_broker: Callable[[], Broker]) -> Place:
     MsgpackCodec()
     Router()
     place = Place(get_broker())
     async with serve(place.url, grace=0, **place.options):  # type: ignore[arg-type]
         pass  # the queue is there
-    yield place
+    return place
 
 
 async def test_running_call_is_cancelled_when_its_caller_is_gone(place: Place) -> None:
