@@ -7,7 +7,6 @@ import functools
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +80,13 @@ async def work(key: str, gate: Path | None = None, result: Any = None) -> Any:
 
 
 @atask
+async def swell(key: str, size: int) -> bytes:
+    """Return very much."""
+    write("start", key)
+    return b"x" * size
+
+
+@atask
 async def hold(gate: Path) -> None:
     """Wait until a gate is opened, and write nothing."""
     await opened(gate)
@@ -139,14 +145,6 @@ async def crash_once(key: str, flag: Path) -> str:
 async def leave(name: str) -> None:
     """Try to end the process in the ways of Python."""
     raise {"SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt}[name](3)
-
-
-@atask
-async def count(n: int, gate: Path) -> AsyncIterator[int]:
-    for i in range(n):
-        yield i
-        if i == 0:
-            await opened(gate)
 
 
 @atask

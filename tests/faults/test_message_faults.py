@@ -160,3 +160,25 @@ def _end_of(codec: MsgpackCodec, body: bytes) -> str:
     except (errors.ProtocolError, errors.DecodeError):
         return "refused"
     return "decoded"
+
+
+# -- too large: F37 ----------------------------------------------------------------------------
+
+_TOO_LARGE = 4 * 1024 * 1024 + 1
+
+
+async def test_what_is_too_large_is_refused_before_it_is_sent(place: Place) -> None:
+    worker = await place.workers.start().ready()
+    async with connect(place.url, namespace=place.namespace):
+        with pytest.raises(errors.TooLargeError) as at_the_call:
+            await place.tasks.work("argument", None, b"x" * _TOO_LARGE)
+        with pytest.raises(errors.TooLargeError) as of_the_result:
+            await place.tasks.swell("result", _TOO_LARGE)
+
+        assert await place.tasks.echo("after") == "after"
+
+    for caught in (at_the_call, of_the_result):
+        assert caught.value.size_bytes >= _TOO_LARGE
+        assert caught.value.limit_bytes == 4 * 1024 * 1024
+    assert [entry.key for entry in place.ledger.entries()] == ["result"]
+    assert "lost the link" not in worker.log()
