@@ -7,7 +7,6 @@ Its log goes to standard error; it ends when its input is closed.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import sys
 import time
@@ -28,12 +27,6 @@ async def block(key: str, seconds: float) -> int:
     _runs[key] = _runs.get(key, 0) + 1
     time.sleep(seconds)  # noqa: ASYNC251  # what is tested
     return _runs[key]
-
-
-@atask(namespace=NAMESPACE)
-async def block_all_threads(seconds: float) -> None:
-    """Let no other thread run, either."""
-    ctypes.PyDLL(None).usleep(int(seconds * 1e6))
 
 
 @atask(namespace=NAMESPACE)

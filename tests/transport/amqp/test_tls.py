@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from atasks_ng.testing.broker import PrivateBroker, free_port
+from atasks_ng.transport.backends.amqp.lane import keepalive
 from atasks_ng.words.errors import TLSError
 from tests.transport.amqp.test_transport import Peers
 
@@ -34,8 +36,12 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 async def test_messages_of_every_size_arrive_over_tls(
-    private_broker: Callable[..., PrivateBroker], tmp_path: Path
+    private_broker: Callable[..., PrivateBroker],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    keepalive._say_no_pulse.cache_clear()
+    caplog.set_level(logging.INFO)
     certificate, key = make_certificate(tmp_path, "broker")
     other, _ = make_certificate(tmp_path, "other")
     port = free_port()
@@ -63,3 +69,4 @@ async def test_messages_of_every_size_arrive_over_tls(
         await peers.close()
         with pytest.raises(TLSError, match="certificate is not trusted"):
             await Peers(f"{url}?cafile={other}", fast=fast).peer()
+    assert caplog.text.count("no heartbeats are sent while a body blocks") == 1

@@ -164,10 +164,12 @@ class Link:
             stream.wire.fail(reason)
 
     async def _ask(self) -> None:
-        # A channel of its own: on that of the calls, the question would wait for them.
+        # A channel of its own: on that of the calls, the question would wait for them. One round
+        # trip, whichever it is.
         if self._asking is None or self._asking.is_closed:
             self._asking = await self.channel()
-        await self._asking.exchange_declare(PROBE_EXCHANGE, passive=True)
+        else:
+            await self._asking.exchange_declare(PROBE_EXCHANGE, passive=True)
 
     async def close(self) -> None:
         """Disconnect; what was not sent is dropped."""

@@ -51,7 +51,7 @@ class Probe:
         wire: The connection.
         ask: Ask the broker, and return when it has answered, whatever the answer is.
         is_waiting: True while somebody waits.
-        on_dead: Called with the reason, once, if there is no answer.
+        on_dead: Called with the reason each time that an answer has not come for so long.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Probe:
             return
         self._waited += elapsed
         if self._waited >= PROBE_TIMEOUT:
+            self._waited = 0.0
             self._on_dead(f"no answer within {PROBE_TIMEOUT:g} s, and nothing else")
 
     def _count_taken(self) -> int:
