@@ -41,6 +41,7 @@ HANG_AFTER = 120.0
 class Account:
     """What the caller saw."""
 
+    begun: int = 0
     answered: int = 0
     wrong: int = 0
     hung: int = 0
@@ -167,6 +168,7 @@ async def _keep_calling(account: Account, until: float, width: int) -> None:
     dice = random.Random(0)
 
     async def one() -> None:
+        account.begun += 1
         account.in_flight += 1
         try:
             async with asyncio.timeout(HANG_AFTER + until - time.monotonic()):
@@ -248,10 +250,14 @@ def _report(account: Account, ledger: Path, options: argparse.Namespace) -> int:
     print(f"lost:        {lost} {dict(account.lost) if lost else ''}")
     print(f"hung:        {account.hung}")
     print(f"wrong:       {account.wrong}")
+    # An await that ended twice, or a tree that was never accounted for, would show here.
+    doubled = account.answered + account.hung + lost - account.begun
+    print(f"doubled:     {doubled}")
     print(f"bodies:      {bodies} ran, {repeated} runs repeated, at most {allowance} in flight at")
     print(f"             faults; {doubled_ends} bodies ended twice, their second answers dropped")
     print(f"longest gap: {account.longest_gap:.1f} s between two answers")
-    breach = lost or account.hung or account.wrong or repeated > allowance or not account.answered
+    breach = lost or account.hung or account.wrong or doubled or repeated > allowance
+    breach = breach or not account.answered
     print("BREACH" if breach else "no breach")
     return int(bool(breach))
 
