@@ -169,6 +169,43 @@ def test_read_sender_of_broken_properties_is_nobody(properties: bytes) -> None:
     assert frames.read_sender(b"\x00" * 12 + properties) == (None, None)
 
 
+@given(st.lists(PROPERTIES, max_size=4))
+def test_senders_reads_what_read_sender_does(several: list[commands.Basic.Properties]) -> None:
+    senders = frames.Senders()
+    headers = [ContentHeader(0, 5, properties).marshal() for properties in several]
+
+    for header in [*headers, *headers]:
+        assert senders.read(header) == frames.read_sender(header)
+
+
+@given(st.lists(st.tuples(PARCELS, IDS), min_size=1, max_size=5))
+def test_senders_knows_requests_of_ours_again(several: list[tuple[Parcel, str]]) -> None:
+    senders = frames.Senders()
+
+    for parcel, other in several:
+        for id in (parcel.id, other):
+            whole = Template(1, parcel).whole(id.encode(), ttl_of(parcel), b"body")
+            header = whole[whole.index(b"\x02\x00\x01") + 7 : -12]
+            assert senders.read(header) == frames.read_sender(header)
+            assert senders.read(header) == (id, parcel.reply_to)
+
+
+def test_senders_remembers_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "_MAX_SENDERS", 2)
+    senders = frames.Senders()
+
+    for number in range(10):
+        properties = commands.Basic.Properties(
+            content_type=CONTENT_TYPE,
+            delivery_mode=1,
+            correlation_id="0" * 32,
+            reply_to=f"process {number}",
+        )
+        assert senders.read(ContentHeader(0, 5, properties).marshal())[1] == f"process {number}"
+
+    assert len(senders._addresses) == 2
+
+
 @given(NAMES, NAMES, st.text(max_size=50))
 def test_read_route_finds_exchange_and_key(exchange: str, key: str, text: str) -> None:
     method = commands.Basic.Return(312, text, exchange, key)

@@ -11,6 +11,7 @@ wire      the socket, shared between aiormq and lanes: what is written when
 pulse     heartbeats while the event loop does not turn
 keepalive whether the connection lives, as the loop sees it
 probe     asking the broker for a sign of life
+confirms  messages that the broker has not confirmed
 splitter  the incoming stream, taken apart: ours, and aiormq's
 frames    frames as bytes
 ========= ====================================================================================

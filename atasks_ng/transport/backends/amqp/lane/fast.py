@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
 
 from aiormq.channel import Channel
 
@@ -25,6 +24,7 @@ from .base import (
     OnDelivered,
     OnReturned,
 )
+from .confirms import Unconfirmed
 from .frames import Template
 from .wire import Wire
 
@@ -77,6 +77,7 @@ class FastLane(Lane):
         self._number = channel.number
         self._body_limit = frames.body_limit(frame_max)
         self._small = min(frames.SMALL_BODY_BYTES, self._body_limit)
+        self._senders = frames.Senders()
         self._templates: dict[_TemplateKey, Template] = {}
         self._consumers: dict[bytes, OnDelivered] = {}
         self._listeners: dict[bytes, OnBody] = {}
@@ -85,9 +86,9 @@ class FastLane(Lane):
         self._joined: dict[str, _Joined] = {}
         self._heard = _Heard(wire)
         self._is_open = wire.is_open
-        self._unconfirmed: _Unconfirmed | None = None
+        self._unconfirmed: Unconfirmed | None = None
         if channel.publisher_confirms:
-            self._unconfirmed = _Unconfirmed(self._take_verdict, self._find_stuck, timeout)
+            self._unconfirmed = Unconfirmed(self._take_verdict, self._find_stuck, timeout)
         wire.attach(self._number, self)
 
     @property
@@ -233,7 +234,7 @@ class FastLane(Lane):
             if taker is None:
                 self.requeue(tag)
             else:
-                taker(Delivered(body, tag, redelivered, *frames.read_sender(header)))
+                taker(Delivered(body, tag, redelivered, *self._senders.read(header)))
         except Exception:
             # One message that cannot be handled must not cost the connection.
             logger.exception("could not handle a message for consumer %r", consumer)
@@ -349,74 +350,3 @@ class _Joined:
     def __init__(self) -> None:
         self.parcels: list[tuple[Parcel, int | None]] = []
         self.size = 0
-
-
-class _Unconfirmed:
-    """
-    Messages that the broker has not confirmed, by their number on the channel.
-
-    Args:
-        verdict: Called with each of their parcels, the delivery it answers, and whether it was
-            taken.
-        stuck: Called when one has waited too long; the rest goes on waiting.
-        timeout: How long that is, in seconds.
-    """
-
-    def __init__(
-        self,
-        verdict: Callable[[Parcel, int | None, bool], None],
-        stuck: Callable[[float], None],
-        timeout: float,
-    ) -> None:
-        self._verdict = verdict
-        self._stuck = stuck
-        self._timeout = timeout
-        self._loop = asyncio.get_running_loop()
-        self._parcels: dict[int, list[tuple[Parcel, int | None]]] = {}
-        self._last = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._waiters: list[asyncio.Future[None]] = []
-
-    def add(self, parcels: list[tuple[Parcel, int | None]]) -> None:
-        self._last += 1
-        self._parcels[self._last] = parcels
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._timeout, self._check, self._last)
-
-    def confirm(self, number: int, multiple: bool, taken: bool) -> None:
-        numbers = [number]
-        if multiple:
-            # 0: all of them. The table is in the order of the numbers.
-            numbers = [each for each in self._parcels if each <= number or not number]
-        for each in numbers:
-            for parcel, tag in self._parcels.pop(each, ()):
-                self._verdict(parcel, tag, taken)
-        if not self._parcels:
-            self._wake()
-
-    async def settled(self) -> None:
-        if self._parcels:
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            await waiter
-
-    def close(self) -> None:
-        self._parcels.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._wake()
-
-    def _check(self, number: int) -> None:
-        """Look whether a message was confirmed that was there a while ago."""
-        self._timer = None
-        if number in self._parcels:
-            self._stuck(self._timeout)
-        oldest = next(iter(self._parcels), None)
-        if oldest is not None:
-            self._timer = self._loop.call_later(self._timeout, self._check, oldest)
-
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)

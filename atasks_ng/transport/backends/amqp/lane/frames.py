@@ -66,6 +66,9 @@ _HAS_REPLY_TO, _HAS_EXPIRATION, _MORE_FLAGS = 1 << 9, 1 << 8, 1
 _FLAGS_AT = 12
 _OURS = _HAS_CONTENT_TYPE | _HAS_DELIVERY_MODE | _HAS_CORRELATION_ID
 
+# Processes whose addresses are kept by Senders.
+_MAX_SENDERS = 1000
+
 Buffer = bytes | memoryview
 
 
@@ -204,6 +207,36 @@ def read_sender(header: bytes) -> tuple[str | None, str | None]:
     return id or None, reply_to or None
 
 
+class Senders:
+    """
+    Reads what :func:`read_sender` does, in a third of the time for requests of ours.
+
+    Their headers differ in the identity only, for each process that sends them.
+    """
+
+    def __init__(self) -> None:
+        self._addresses: dict[bytes, str] = {}
+
+    def read(self, header: bytes) -> tuple[str | None, str | None]:
+        """Return correlation id and reply address. See :func:`read_sender`."""
+        if not header.startswith(_REQUEST, _FLAGS_AT):
+            return read_sender(header)
+        after_id = header[_AFTER_ID:]
+        address = self._addresses.get(after_id)
+        if address is None:
+            id, found = read_sender(header)
+            # Nothing may follow the address, such as a time to live: it would differ, too.
+            if id is not None and found is not None and after_id == _short(found):
+                if len(self._addresses) >= _MAX_SENDERS:
+                    del self._addresses[next(iter(self._addresses))]
+                self._addresses[after_id] = found
+            return id, found
+        try:
+            return header[_ID_AT:_AFTER_ID].decode(), address
+        except UnicodeDecodeError:
+            return None, None
+
+
 def _read_sender(header: bytes) -> tuple[str | None, str | None]:
     flags = more = header[_FLAGS_AT] << 8 | header[_FLAGS_AT + 1]
     at = _FLAGS_AT + 2
@@ -257,3 +290,9 @@ def _read_short(data: bytes, at: int) -> tuple[str, int]:
 def _short(text: str) -> bytes:
     data = text.encode()
     return bytes([len(data)]) + data
+
+
+# What stands in the header of a transient request of ours from the flags to the identity.
+_REQUEST = (_OURS | _HAS_REPLY_TO).to_bytes(2, "big") + _short(CONTENT_TYPE) + bytes([1, ID_LENGTH])
+_ID_AT = _FLAGS_AT + len(_REQUEST)
+_AFTER_ID = _ID_AT + ID_LENGTH
