@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from atasks_ng import connect as connect_to_broker
 from atasks_ng import serve as serve_calls
 from atasks_ng.router import Router
-from atasks_ng.transport.backends.amqp.settings import Names
 from benchmarks.tasks import TASKS
 
 from .base import Calls, Place, ready
@@ -39,8 +38,10 @@ async def connect(
 
 async def sweep(place: Place) -> None:
     """Delete the queues and exchanges, which are durable."""
-    # Late: what connecting costs a fresh process includes the import of this.
+    # Late: to import these is a part of connecting, which is measured.
     import aiormq
+
+    from atasks_ng.transport.backends.amqp.settings import Names
 
     names = Names(f"{place.key}.default")
     connection = await aiormq.connect(place.url)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +55,19 @@ def test_contenders_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyP
 
     assert [each.name for each in found] == ["atasks_ng"]
     assert notes == ["not installed: absent (pip install atasks_ng[bench])"]
+
+
+def test_connecting_loads_what_connecting_needs() -> None:
+    # Start-up is measured in steps: what a step loads must not have been loaded before.
+    show = "import sys; print('aiormq' in sys.modules)"
+    load = "from benchmarks.contenders import CONTENDERS; CONTENDERS['atasks_ng'].load()"
+
+    done = subprocess.run(
+        [sys.executable, "-c", f"{load}; {show}"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "False\n"
