@@ -84,13 +84,10 @@ def _resident_bytes(pid: int) -> int:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.parametrize("left", [500, 0])
-async def test_thousand_levels_survive_the_only_worker(
-    place: Place, caller: None, left: int
-) -> None:
+async def test_thousand_levels_survive_the_only_worker(place: Place, caller: None) -> None:
     victim = await place.workers.start("--concurrency", 1).ready()
-    call = asyncio.ensure_future(place.tasks.descend(999, place.gate, left))
-    await place.ledger.reaches(1000 - left)
+    call = asyncio.ensure_future(place.tasks.descend(999, place.gate, 500))
+    await place.ledger.reaches(500)
     victim.kill()
     begin = time.monotonic()
     place.gate.touch()
@@ -98,10 +95,8 @@ async def test_thousand_levels_survive_the_only_worker(
     await place.workers.start("--concurrency", 1).ready()
 
     assert await asyncio.wait_for(call, 40) == 999
-    assert place.ledger.reruns() <= 1000 - left
-    shown(
-        f"ended, {left} levels of 1000 before the end of its worker, in", time.monotonic() - begin
-    )
+    assert place.ledger.reruns() <= 500
+    shown("1000 levels ended, after their worker was killed half-way, in", time.monotonic() - begin)
 
 
 # -- longer than the broker allows: F18, F31 ---------------------------------------------------
