@@ -23,15 +23,19 @@ MEASUREMENTS = {
     "cancel": "from task.cancel() to the callee's CancelledError, against one round trip",
 }
 _WITHOUT_BROKER = ("codec", "loopback")
-_CHAOS = "what is lost, hung, wrong or repeated while everything fails"
+
+# Searches for faults: they print no tables, and their options are their own.
+SEARCHES = {
+    "chaos": "what is lost, hung, wrong or repeated while everything fails",
+    "leaks": "what calls leave behind, of which some are cancelled or too late",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the measurement that the command line names."""
     arguments = sys.argv[1:] if argv is None else argv
-    if arguments[:1] == ["chaos"]:
-        # Tables are not what it prints, and its options are its own.
-        return int(_module("chaos").main(arguments[1:]))
+    if arguments and arguments[0] in SEARCHES:
+        return int(_module(arguments[0]).main(arguments[1:]))
     options = _parser().parse_args(arguments)
     if options.name is None:
         _parser().print_help()
@@ -70,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
             )
         command.add_argument("--quick", action="store_true", help="few samples, to see it run")
         command.add_argument("--plot", metavar="FILE", help="draw it, too: a .png, .svg or .pdf")
-    commands.add_parser("chaos", help=_CHAOS)
+    for name, line in SEARCHES.items():
+        commands.add_parser(name, help=line)
     return parser
 
 
