@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
+from collections.abc import Callable
 
 import pytest
 
 from atasks_ng import serve
+from atasks_ng.testing.proxy import Proxy
 from atasks_ng.words.errors import OptionError
 from atasks_ng.worker.health import Health
 
@@ -54,3 +57,34 @@ async def test_endpoint_answers_what_is_no_probe(request_line: str, status: int)
 def test_port_out_of_range_is_refused() -> None:
     with pytest.raises(OptionError, match="health port 70000"):
         Health(serve("loopback://"), 70000)
+
+
+async def test_worker_is_not_ready_while_its_link_is_away(amqp_url: str) -> None:
+    host, _, rest = amqp_url.rpartition("@")[2].partition(":")
+    with Proxy(host, int(rest.partition("/")[0])) as proxy:
+        url = f"{amqp_url.rpartition('@')[0]}@127.0.0.1:{proxy.port}/"
+        worker = serve(f"{url}?prefix=t{uuid.uuid4().hex}")
+        health = Health(worker, 0)
+        await health.open()
+
+        async with worker:
+            statuses = [await _get(health.port, "GET /ready")]
+            proxy.refuse()
+            proxy.cut()
+            await _until(lambda: not worker.is_linked)
+            statuses.append(await _get(health.port, "GET /ready"))
+            live, _ = await _get(health.port, "GET /live")
+            proxy.refuse(False)
+            await _until(lambda: worker.is_linked)
+            statuses.append(await _get(health.port, "GET /ready"))
+        await health.close()
+
+    assert [status for status, _ in statuses] == [200, 503, 200]
+    assert [told["linked"] for _, told in statuses] == [True, False, True]
+    assert live == 200
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110  # nothing tells it
+            await asyncio.sleep(0.01)

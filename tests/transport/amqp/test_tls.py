@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import shutil
+import ssl
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from atasks_ng.testing.broker import PrivateBroker, free_port
+from atasks_ng.transport.backends.amqp import AMQPTransport
 from atasks_ng.transport.backends.amqp.lane import keepalive
-from atasks_ng.words.errors import TLSError
+from atasks_ng.words.errors import BadURLError, ConnectionLostError, TLSError
 from tests.transport.amqp.test_transport import Peers
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates")
@@ -20,14 +25,45 @@ pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes c
 MIB = 1024 * 1024
 
 
-def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """Return a certificate for 127.0.0.1, signed by itself, and its key."""
+_AUTHORITY = """
+[ca]
+default_ca = here
+[here]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+[name]
+subjectAltName = IP:127.0.0.1
+"""
+
+
+def make_old_certificate(folder: Path) -> tuple[Path, Path]:
+    """Return a certificate for 127.0.0.1 that has expired, and its key."""
+    for name, text in (("conf", _AUTHORITY), ("index", ""), ("serial", "01")):
+        (folder / name).write_text(text)
+    key = "ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout old.key"
+    files = "-extensions name -in old.csr -out old.pem"
+    dates = "-startdate 20200101000000Z -enddate 20200201000000Z"
+    for command in (
+        f"req -new -newkey {key} -subj /CN=old -out old.csr",
+        f"ca -config conf -selfsign -batch -notext -keyfile old.key {dates} {files}",
+    ):
+        subprocess.run(["openssl", *command.split()], check=True, capture_output=True, cwd=folder)
+    return folder / "old.pem", folder / "old.key"
+
+
+def make_certificate(folder: Path, name: str, *, address: str = "127.0.0.1") -> tuple[Path, Path]:
+    """Return a certificate for an address, signed by itself, and its key."""
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
             *("-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext"),
-            *("subjectAltName=IP:127.0.0.1", "-out", certificate, "-keyout", key),
+            *(f"subjectAltName=IP:{address}", "-out", certificate, "-keyout", key),
         ],
         check=True,
         capture_output=True,
@@ -69,4 +105,124 @@ async def test_messages_of_every_size_arrive_over_tls(
         await peers.close()
         with pytest.raises(TLSError, match="certificate is not trusted"):
             await Peers(f"{url}?cafile={other}", fast=fast).peer()
+        unverified = f"{url}?no_verify_ssl=1"
+        blind = Peers(unverified, fast=fast, unsafe_no_verify=True)
+        await blind.peer()
+        await blind.close()
+        with pytest.raises(TLSError, match="certificate is not trusted"):
+            await Peers(url, fast=fast, unsafe_no_verify=True).peer()
+    with pytest.raises(ConnectionLostError, match="amqps://"):
+        await Peers(url.replace("amqps", "amqp")).peer()
     assert caplog.text.count("no heartbeats are sent while a body blocks") == 1
+
+
+@contextlib.asynccontextmanager
+async def server(certificate: Path | None = None, key: Path | None = None) -> AsyncIterator[int]:
+    """Speak TLS with a certificate, or say nothing at all; yield the port."""
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+    came: list[asyncio.StreamWriter] = []
+    listening = await asyncio.start_server(
+        lambda reader, writer: came.append(writer), "127.0.0.1", ssl=context
+    )
+    try:
+        yield listening.sockets[0].getsockname()[1]
+        assert not came or context is None, "it must not have been trusted"
+    finally:
+        listening.close()
+        for writer in came:
+            writer.transport.abort()
+
+
+async def failure(url: str) -> str:
+    """Connect; return the sentence of the error, which must come in time and without secrets."""
+    begun = time.monotonic()
+    with pytest.raises(TLSError) as caught:
+        await AMQPTransport("tls", url).connect()
+    assert time.monotonic() - begun < 5
+    assert "secret" not in str(caught.value)
+    return str(caught.value)
+
+
+async def test_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, "other", address="127.0.0.2")
+
+    async with server(certificate, key) as port:
+        text = await failure(f"amqps://me:secret@127.0.0.1:{port}/?cafile={certificate}")
+
+    assert "IP address mismatch" in text
+
+
+async def test_certificate_of_another_authority_is_refused(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, "broker")
+
+    async with server(certificate, key) as port:
+        text = await failure(f"amqps://me:secret@127.0.0.1:{port}/")
+
+    assert "self-signed certificate" in text
+    assert "cafile=" in text
+
+
+async def test_certificate_that_has_expired_is_refused(tmp_path: Path) -> None:
+    certificate, key = make_old_certificate(tmp_path)
+
+    async with server(certificate, key) as port:
+        text = await failure(f"amqps://me:secret@127.0.0.1:{port}/?cafile={certificate}")
+
+    assert "certificate has expired" in text
+
+
+async def test_server_of_plain_text_is_refused(amqp_url: str) -> None:
+    host = amqp_url.partition("@")[2]
+
+    text = await failure(f"amqps://me:secret@{host}")
+
+    assert "does it speak TLS on this port?" in text
+
+
+async def test_server_that_says_nothing_is_given_up() -> None:
+    async with server() as port:
+        text = await failure(f"amqps://me:secret@127.0.0.1:{port}/")
+
+    assert "does not answer as a TLS server" in text
+
+
+@pytest.mark.parametrize("value", ["1", "true", "yes"])
+def test_url_alone_cannot_turn_verification_off(value: str) -> None:
+    with pytest.raises(BadURLError, match="unsafe_no_verify=True") as caught:
+        AMQPTransport("tls", f"amqps://me:secret@host/?no_verify_ssl={value}")
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("amqp://127.0.0.1:9/", []),
+        ("amqp://[::1]:9/", []),
+        ("amqp://localhost:9/", []),
+        ("amqp://192.0.2.1/", ["not encrypted", "'guest'"]),
+        ("amqp://me:secret@192.0.2.1/", ["not encrypted"]),
+        ("amqps://me:secret@192.0.2.1/", []),
+        ("amqps://guest:secret@192.0.2.1/", ["'guest'"]),
+        ("amqps://me:secret@192.0.2.1/?no_verify_ssl=1", ["not verified"]),
+    ],
+)
+def test_risks_of_a_url_are_told(url: str, told: list[str]) -> None:
+    risks = AMQPTransport("tls", url, unsafe_no_verify=True).settings.risks()
+
+    assert len(risks) == len(told)
+    assert all(part in risk for part, risk in zip(told, risks, strict=True))
+    assert "secret" not in "".join(risks)
+
+
+async def test_risks_are_logged_when_connecting(caplog: pytest.LogCaptureFixture) -> None:
+    # A name that no resolver knows.
+    transport = AMQPTransport("tls", "amqp://me:secret@broker.invalid/")
+
+    with caplog.at_level(logging.WARNING), pytest.raises(ConnectionLostError):
+        await transport.connect()
+
+    assert ["not encrypted" in each.message for each in caplog.records] == [True]

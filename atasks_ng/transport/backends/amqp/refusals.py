@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 
 from aiormq.exceptions import (
@@ -17,6 +18,9 @@ from .dialing import Target
 
 #: The reply code for a virtual host that a user may not enter, or that is not there.
 NOT_ALLOWED = 530
+
+# The alert with which a TLS server answers plain text, as it is shown in an error.
+_ALERT = re.compile(r"b\W*x15\W*x03")
 
 _HOW_TO_PERMIT = (
     "have the operator permit it (rabbitmqctl set_permissions), or declare it beforehand"
@@ -36,6 +40,8 @@ def translated(exc: BaseException, target: Target) -> ConnectionLostError:
         )
     if isinstance(exc, ChannelAccessRefused):
         return AccessDeniedError(f"{why}; {_HOW_TO_PERMIT}")
+    if _ALERT.search(why):
+        return ConnectionLostError(f"{target.shown} answers as a TLS server: use amqps://")
     return ConnectionLostError(f"cannot connect to {target.shown}: {reason(exc)}")
 
 
