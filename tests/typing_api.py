@@ -404,6 +404,10 @@ class OwnTransport(Transport):
         return b"" if callback is None else await callback(name, content)
 
 
+async def ask_vault() -> tuple[str, str]:
+    return "user", "password"
+
+
 async def transports() -> None:
     transport = AMQPTransport(
         "default",
@@ -415,7 +419,11 @@ async def transports() -> None:
         reply_expires=30,
         max_suspended=100,
         reconnect_delay=1.0,
+        access_grace=10.0,
+        credentials=lambda: ("user", "password"),
+        unsafe_no_verify=False,
     )
+    AMQPTransport(url=["amqp://a/", "amqp://b/"], credentials=ask_vault)
     await transport.connect()
     await transport.disconnect()
     LoopbackTransport(namespace="images", max_suspended=10)

@@ -212,13 +212,15 @@ def connect(url: str | None = None, *, namespace: str = "default", **options: An
 
     Args:
         url: ``loopback://`` (this process performs its calls itself), ``amqp://…`` or
-            ``amqps://…``; by default ``$ATASKS_NG_URL``, and without it ``loopback://``.
+            ``amqps://…``, also several with commas between, of one cluster; by default
+            ``$ATASKS_NG_URL``, and without it ``loopback://``.
         namespace: The namespace to connect. It gets a ``MsgpackCodec`` if it has no codec.
         options: Further options of the transport.
 
     Raises:
         BadURLError, OptionError: When it is entered: the URL or an option cannot be used.
-        ConnectionLostError: When it is entered: nobody answers there.
+        ConnectionLostError: When it is entered: nobody answers there, or, more exactly,
+            ``AccessDeniedError`` or ``TLSError``.
     """
     return Connection(url, namespace, options)
 
