@@ -16,8 +16,10 @@ from pathlib import Path
 
 import aiormq
 import pytest
+from yarl import URL
 
 from atasks_ng import connect
+from atasks_ng.testing.proxy import Proxy
 from atasks_ng.transport.backends.amqp.settings import Names
 from tests.transport.amqp.blocking import HEARTBEAT, NAMESPACE, block, wait
 
@@ -137,3 +139,29 @@ async def test_a_caller_that_blocks_for_ten_heartbeats_keeps_its_link(
 
     assert (runs, after) == (1, 1)
     assert "lost the link" not in caplog.text
+
+
+@pytest.mark.parametrize("lane", ["fast"], indirect=True)
+async def test_a_call_survives_a_link_that_is_half_open(
+    amqp_url: str,
+    prefix: str,
+    start_worker: Callable[[], BlockingWorker],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    start_worker()
+    url = URL(amqp_url)
+    assert url.host is not None
+
+    with Proxy(url.host, url.port or 5672) as proxy:
+        behind = str(url.with_host("127.0.0.1").with_port(proxy.port))
+        async with connect(behind, namespace=NAMESPACE, prefix=prefix):
+            call = asyncio.create_task(wait("waits", 1.0))
+            await asyncio.sleep(0.5)
+            proxy.freeze()
+            async with asyncio.timeout(5):
+                while "lost the link" not in caplog.text:  # noqa: ASYNC110  # nobody tells
+                    await asyncio.sleep(0.05)
+            proxy.thaw()
+            runs = await asyncio.wait_for(call, 5)
+
+    assert runs == 1
