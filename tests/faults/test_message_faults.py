@@ -20,7 +20,7 @@ from atasks_ng.transport import get_transport
 from atasks_ng.transport.backends.amqp.settings import Names
 from atasks_ng.words import errors
 from atasks_ng.words.ids import new_id
-from tests.faults.places import HANGS_AFTER, SLACK, Place, shown, until
+from tests.faults.places import HANGS_AFTER, Place, shown, until
 
 
 class Canary:
@@ -112,6 +112,7 @@ async def _next(channel: aiormq.abc.AbstractChannel, queue: str) -> bytes:
 # -- damage: F36 -------------------------------------------------------------------------------
 
 MUTATED = 100_000
+_LIMIT = 0.005
 _VALUES = {"name": "x" * 40, "numbers": list(range(50)), "nested": [{"k": (1, 2.5, None)}] * 5}
 
 
@@ -126,9 +127,12 @@ def test_100000_damaged_messages_end_within_milliseconds() -> None:
     try:
         for _ in range(MUTATED):
             damaged = _damage(chance, whole)
-            begin = time.thread_time()
-            ends[_end_of(codec, damaged)] += 1
-            longest = max(longest, time.thread_time() - begin)
+            end, seconds = _timed(codec, damaged)
+            if seconds > _LIMIT:
+                # Once may be the machine's doing; three times are not.
+                seconds = min(_timed(codec, damaged)[1] for _ in range(3))
+            ends[end] += 1
+            longest = max(longest, seconds)
     finally:
         gc.enable()
 
@@ -136,7 +140,13 @@ def test_100000_damaged_messages_end_within_milliseconds() -> None:
     shown("share that is refused", 100 * ends["refused"] / MUTATED, "%")
     assert sum(ends.values()) == MUTATED
     assert ends["refused"] > MUTATED / 10
-    assert longest < 0.005 * SLACK
+    assert longest < _LIMIT
+
+
+def _timed(codec: MsgpackCodec, body: bytes) -> tuple[str, float]:
+    begin = time.thread_time()
+    end = _end_of(codec, body)
+    return end, time.thread_time() - begin
 
 
 def _damage(chance: random.Random, whole: bytes) -> bytes:
