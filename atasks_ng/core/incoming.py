@@ -284,7 +284,9 @@ class Incoming:
 
     async def _wait_idle(self) -> None:
         if self._callee.calls:
-            self._idle = asyncio.Event()
+            # One for all who wait: a second stop may come while the first one waits.
+            if self._idle is None or self._idle.is_set():
+                self._idle = asyncio.Event()
             await self._idle.wait()
 
     def _sweep(self) -> None:
