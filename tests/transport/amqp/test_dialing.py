@@ -8,6 +8,7 @@ import itertools
 import logging
 import socket
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_lost_link_is_dialed_at_once_and_then_at_most_twice_a_second() -> None:
 
     assert times[0] <= 0.1
     assert min(pauses) > 0.5
-    assert max(pauses) <= 0.9
+    assert max(pauses) <= 0.75
     assert len(set(pauses)) > 100  # not in step with others
 
 
@@ -73,7 +74,7 @@ def test_dials_become_rarer_where_that_is_wanted() -> None:
     times, pauses = dial_times(ConnectionLostError("refused"), 600, reconnect_delay=60.0)
 
     assert times[0] <= 0.1
-    assert 0.5 < pauses[0] <= 0.9
+    assert 0.5 < pauses[0] <= 0.75
     assert min(pauses[10:]) >= 36
     assert max(pauses) <= 60
 
@@ -227,7 +228,7 @@ async def test_link_is_back_within_a_second_of_the_network(amqp_url: str, reset:
             assert peer.transport.is_linked
         await peers.close()
 
-    assert max(took) < 1.3, took  # 0.9 s from one dial to the next; the rest is the machine's
+    assert max(took) < 1.8, took  # 0.75 s from one dial to the next; the rest is the machine's
 
 
 async def test_link_is_back_soon_after_a_network_that_swallowed_everything(amqp_url: str) -> None:
@@ -302,6 +303,23 @@ async def test_calls_are_answered_soon_after_a_restart_of_the_broker(
     assert len(refused) <= 2 * 3, "told once for each reason and process, not for each dial"
     assert not [each for each in caplog.records if "creating transport" in each.message]
     await peers.close()
+
+
+async def test_calls_end_when_keeping_the_link_fails(amqp_url: str) -> None:
+    class Failing(Peer):
+        def on_link(self, *, up: bool) -> None:
+            raise RuntimeError("a receiver that fails")
+
+    peer = Failing(amqp_url, f"t{uuid.uuid4().hex}")
+    await peer.transport.connect()
+    session: Any = peer.transport._session
+
+    session._fail("as if")
+
+    error = await asyncio.wait_for(peer.abandoned.get(), 10)
+    assert isinstance(error, ConnectionLostError)
+    assert "a receiver that fails" in str(error)
+    await peer.transport.disconnect()
 
 
 # -- several brokers ---------------------------------------------------------------------------

@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 # The first tries after a loss. Not more often than twice a second, even for whoever is unlucky
 # with the jitter, and often enough to be back a second after the broker is.
-_FIRST_INTERVAL = 0.9
-_JITTER = (0.6, 1.0)
+_FIRST_INTERVAL = 0.75
+_JITTER = (0.7, 1.0)
 
 # A thousand processes that lose one broker must not dial in step.
 _SPREAD = 0.1

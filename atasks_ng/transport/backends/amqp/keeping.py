@@ -103,9 +103,11 @@ class Keeper:
         try:
             while True:
                 await self._keep_one()
-        except asyncio.CancelledError:
+        except BaseException as exc:
+            # Nobody keeps it any more: whoever waits must hear of it.
             if not self._is_stopped:
-                self._abandon("the event loop is ending")
+                ends = isinstance(exc, asyncio.CancelledError)
+                self._abandon("the event loop is ending" if ends else repr(exc))
             raise
 
     async def _keep_one(self) -> None:

@@ -37,7 +37,7 @@ class Settings:
         reply_expires: How many seconds the broker keeps the replies to a process it has lost.
         max_suspended: How many root calls a worker may hold that wait for other calls.
         reconnect_delay: Longest time in seconds from one try to connect again to the next.
-            0.9: back within a second of the broker, and with jitter not twice a second.
+            0.75: back within a second of the broker, and with jitter not twice a second.
         access_grace: How many seconds of nothing but refused logins calls outlast.
         max_message_bytes: Largest message; the broker closes the channel on a larger one than it
             is configured for. 16 MiB is what RabbitMQ 4 takes by default, and 3 takes more.
@@ -56,7 +56,7 @@ class Settings:
     request_timeout: float = 10.0
     reply_expires: int = 60
     max_suspended: int = 1000
-    reconnect_delay: float = 0.9
+    reconnect_delay: float = 0.75
     access_grace: float = 30.0
     max_message_bytes: int = 16 * 1024 * 1024
     fast: bool = True

@@ -56,7 +56,7 @@ class AMQPTransport(Transport):
         reply_expires: How many seconds the broker keeps the replies to a process it has lost.
         max_suspended: How many root calls a worker may hold that wait for other calls.
         reconnect_delay: Longest time in seconds from one try to connect again to the next, which
-            doubles from 0.9 up to it.
+            doubles from 0.75 up to it.
         access_grace: For how many seconds, when the login is refused while the link is made anew,
             calls wait for it to be accepted again.
         max_message_bytes: Largest message. The broker must be configured to take as much.
@@ -84,7 +84,7 @@ class AMQPTransport(Transport):
         request_timeout: float = 10.0,
         reply_expires: int = 60,
         max_suspended: int = 1000,
-        reconnect_delay: float = 0.9,
+        reconnect_delay: float = 0.75,
         access_grace: float = 30.0,
         max_message_bytes: int = 16 * 1024 * 1024,
         fast: bool = True,
