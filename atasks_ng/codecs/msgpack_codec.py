@@ -50,9 +50,10 @@ class MsgpackCodec(Codec):
     ``str``, ``bytes``, ``bytearray``, ``list``, ``tuple``, ``set``, ``frozenset``, ``dict`` with
     any such keys, in order; ``OrderedDict``, ``Counter``, ``deque``, ``defaultdict`` of a built-in
     factory; dates, times, durations, time zones; ``Decimal``, ``Fraction``, ``UUID``, paths,
-    ``range``, ``slice``, ``...``; numpy arrays and scalars; and instances of the enums, named
-    tuples, dataclasses, attrs classes and pydantic models that the tasks of this process mention
-    or their modules declare, or that were given to :func:`register`.
+    ``range``, ``slice``, ``...``; numpy arrays and scalars; exceptions, without their tracebacks;
+    and instances of the enums, named tuples, dataclasses, attrs classes and pydantic models that
+    the tasks of this process mention or their modules declare, or that were given to
+    :func:`register`.
 
     Anything else is an :class:`EncodeError`, subclasses of these types included, so that nothing
     loses its type on the way. Two references to one object arrive as two objects. A path arrives
@@ -215,7 +216,9 @@ def _reason(exc: Exception) -> str:
 def _is_open(value: Any) -> bool:
     """Tell whether a value travels as its attributes."""
     recipe = recipe_of(type(value))
-    return recipe is not None and not isinstance(recipe, CustomRecipe)
+    if recipe is None:
+        return isinstance(value, BaseException)
+    return not isinstance(recipe, CustomRecipe)
 
 
 # -- decoding ----------------------------------------------------------------------------------

@@ -89,6 +89,9 @@ def _steps(value: Any, has_parts: Callable[[Any], bool]) -> Iterator[tuple[str, 
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, BaseException):
+        parts = ("exceptions", "args", "__cause__", "__context__")
+        yield from ((name, getattr(value, name)) for name in parts if hasattr(value, name))
     yield from getattr(value, "__dict__", {}).items()
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]

@@ -10,7 +10,7 @@ from .. import classes
 from ..annotations import find_class, find_name, find_owner, is_owner
 from ..paths import type_name
 from ..records import recipe_for
-from . import arrays, containers, scalars, times, wire
+from . import arrays, containers, exceptions, scalars, times, wire
 from .wire import Form, Mark
 
 #: The form of a value, by its exact class. Registered classes join the built-in ones here.
@@ -32,6 +32,8 @@ def find_form(obj: Any) -> Form:
     cls = type(obj)
     if find_class(cls):
         return forms[cls](obj)
+    if isinstance(obj, BaseException):
+        return exceptions.form_of(obj)
     raise EncodeError(_why_unknown(cls))
 
 
@@ -51,7 +53,7 @@ _CLASS = wire.ext(wire.CLASS)
 
 
 def _class_form(cls: type) -> Form:
-    known = cls in wire.NATIVE or cls in forms
+    known = cls in wire.NATIVE or cls in forms or _is_exception_class(cls)
     if not known and not find_class(cls) and not is_owner(cls):
         raise EncodeError(
             f"the class {type_name(cls)} cannot be encoded: instances of it cannot travel, "
@@ -61,6 +63,10 @@ def _class_form(cls: type) -> Form:
     return [_CLASS, classes.wire_name(cls) if recipe is None else recipe.name]
 
 
+def _is_exception_class(cls: type) -> bool:
+    return issubclass(cls, BaseException) and exceptions.find_class(classes.wire_name(cls)) is cls
+
+
 def _class(parts: list[Any]) -> type:
     (name,) = parts
     recipe = classes.recipes.get(name)
@@ -68,7 +74,7 @@ def _class(parts: list[Any]) -> type:
         recipe = classes.recipes.get(name)
     if recipe is not None:
         return recipe.cls
-    found = _BUILT_IN.get(name) or find_owner(name)
+    found = _BUILT_IN.get(name) or exceptions.find_class(name) or find_owner(name)
     if found is None:
         raise DecodeError(f"class {name!r} is not known here: import the module that defines it")
     return found
@@ -107,6 +113,7 @@ marks: dict[int, Mark] = {
         **times.COMPOSITES,
         **containers.COMPOSITES,
         **arrays.COMPOSITES,
+        **exceptions.COMPOSITES,
         wire.OBJECT: _object,
         wire.CLASS: _class,
     }.items()

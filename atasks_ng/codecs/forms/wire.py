@@ -57,6 +57,7 @@ DEFAULT_DICT = 0x4B
 COUNTER = 0x4C
 DEQUE = 0x4D
 CLASS = 0x4E  # a class itself, by the name of its instances: what a class method is called on
+ERROR = 0x4F  # an exception that was not raised: which of the records is it, then the records
 
 
 class Mark:
