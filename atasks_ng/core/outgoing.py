@@ -155,6 +155,7 @@ class Outgoing:
             options.queue,
             rerun=options.ack == "late",
             max_attempts=options.max_attempts,
+            nested=outer is not None,
         )
         if task.kind is STREAM:
             call.consumer = Consumer(options.window)

@@ -25,6 +25,7 @@ from .envelopes import (
     WHY_LAST,
     WHY_LOST,
     WHY_STALE,
+    WHY_TWICE,
     Ask,
     Envelope,
     Failure,
@@ -301,6 +302,7 @@ class Caller:
             call.handed_back = True
         if notice.what != ALIVE:
             return
+        call.held_at = now
         if call.holder is None:
             call.holder = notice.worker
         elif notice.worker != call.holder and call.attempt > 1:
@@ -322,16 +324,50 @@ class Caller:
             return
         if ask.why == WHY_STALE and call.sent == 1 and call.asker is None:
             # Sent once, delivered once: nobody else can have it.
-            call.holder = ask.worker
+            call.holder, call.held_at = ask.worker, now
             self._tell(call, ask, GO, actions)
             return
         if call.asker is not None and call.asker.origin != ask.origin:
             # One at a time; the other one asks again.
             self._tell(call, ask, STAND_BY, actions)
             return
+        if ask.why != WHY_TWICE or not self._is_sought(call, now):
+            actions += self._seek(call, ask, now)
+        if call.held_at > call.sought_at:
+            self._tell(call, ask, STAND_BY, actions)
+            return
         call.asker = ask
-        actions.append(SendWho(call))
-        self._timers.add(now + self.times.holder, UNHELD, call)
+        granted_at = call.sought_at + self.times.holder
+        if granted_at <= now:
+            actions += self._happen(call, UNHELD, now)
+        else:
+            self._timers.add(granted_at, UNHELD, call)
+
+    def _seek(self, call: OutgoingCall, ask: Ask, now: float) -> list[Action]:
+        """
+        Ask all workers whether they have a call.
+
+        What was sent twice comes in thousands, after the link was lost, and not more of it at a
+        time than workers have room for; so all of it is asked about at once. A queue brings what
+        was sent before first: when the first second copy is there, every first one is, with some
+        worker that says so, or is lost.
+        """
+        sought = [call]
+        if ask.why == WHY_TWICE:
+            sought += [
+                other
+                for other in self.calls.values()
+                if other is not call
+                and other.sent > 1
+                and (other.queue, other.nested) == (call.queue, call.nested)
+                and not self._is_sought(other, now)
+            ]
+        for each in sought:
+            each.sought_at = now
+        return [SendWho(each) for each in sought]
+
+    def _is_sought(self, call: OutgoingCall, now: float) -> bool:
+        return now - call.sought_at < self.times.sought
 
     def _grant(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         assert call.asker is not None
@@ -348,7 +384,7 @@ class Caller:
                 return
             call.attempt = min(call.attempt + 1, call.max_attempts)
         call.handed_back = False
-        call.holder = asker.worker
+        call.holder, call.held_at = asker.worker, now
         # The last attempt convicts, so nobody else may be running who could be the culprit.
         alone = call.attempt >= call.max_attempts
         self._tell(call, asker, GO, actions, alone=alone)

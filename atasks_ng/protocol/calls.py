@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from .envelopes import Ask, Request
@@ -26,6 +27,7 @@ class CallerTimes:
         holder: How long a worker that asks about a call is kept waiting while all others are
             asked whether they have it. 0.3 s: many round trips, and a lost worker's calls start
             elsewhere within a second.
+        sought: How long the answers of all others hold. 2 s: who asks again is answered anew.
         overdue: How long a call may be without a sign before it is sent again; doubled each
             time. 30 s: two beats of a worker.
     """
@@ -36,6 +38,7 @@ class CallerTimes:
     sign: float = 1.0
     cancel_grace: float = 30.0
     holder: float = 0.3
+    sought: float = 2.0
     overdue: float = 30.0
 
 
@@ -72,6 +75,7 @@ class OutgoingCall:
         deadline: When it must have ended, or ``None``.
         rerun: False if it must not run again once a worker may have started it.
         max_attempts: How many workers it may cost.
+        nested: True if it goes by the queue of nested calls.
         state: State in the table.
         sent: How many times it was sent.
         attempt: How many times a worker was let run it.
@@ -79,6 +83,8 @@ class OutgoingCall:
         cancel_message: What the latest cancel said.
         unserved_since: When it was first returned because nobody serves its queue.
         holder: Name of the worker that says it has it.
+        held_at: When a worker last said so, or was told to run it.
+        sought_at: When all workers were last asked whether they have it.
         asker: What a worker said that waits to hear whether to run it.
         handed_back: True if a stopping worker put it back.
         convicts: True once its last attempt may have begun.
@@ -97,11 +103,13 @@ class OutgoingCall:
         "deadline",
         "handed_back",
         "heard_at",
+        "held_at",
         "holder",
         "id",
         "max_attempts",
         "message",
         "namespace",
+        "nested",
         "noticed",
         "outcome",
         "queue",
@@ -109,6 +117,7 @@ class OutgoingCall:
         "request",
         "rerun",
         "sent",
+        "sought_at",
         "state",
         "task",
         "timeout",
@@ -128,8 +137,10 @@ class OutgoingCall:
         deadline: float | None = None,
         rerun: bool = True,
         max_attempts: int = 3,
+        nested: bool = False,
     ) -> None:
         self.id = id
+        self.nested = nested
         self.task = task
         self.namespace = namespace
         self.queue = queue
@@ -141,6 +152,8 @@ class OutgoingCall:
         self.sent = 1
         self.attempt = 1
         self.heard_at = 0.0
+        self.held_at = 0.0
+        self.sought_at = -math.inf
         self.cancel_message: str | None = None
         self.unserved_since: float | None = None
         self.quiet_at: float | None = None

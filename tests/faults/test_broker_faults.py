@@ -78,11 +78,6 @@ async def test_2000_calls_in_flight_end_when_the_broker_was(
         assert worker.log().count("lost the link") == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a request that was sent twice waits 0.3 s for a worker that may have it, and has a "
-    "place of the window meanwhile: many that wait for few slots come back slowly",
-)
 async def test_calls_that_wait_for_few_slots_end_soon_when_the_broker_was_killed(
     node: PrivateBroker, place: Place
 ) -> None:

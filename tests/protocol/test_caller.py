@@ -605,6 +605,66 @@ def test_second_asker_stands_by() -> None:
     assert tell.verdict == tables.STAND_BY
 
 
+def sent_twice(scene: Scene, *ids: str) -> None:
+    """Let several calls be sent again, since the link was lost."""
+    for id in ids:
+        scene.caller.open(OutgoingCall(id, "m:f", "default", "q"), scene.now)
+    scene.caller.relinked(scene.now)
+
+
+def test_all_that_was_sent_twice_is_searched_at_once() -> None:
+    scene = Scene(stream=False)
+    sent_twice(scene, "a", "b")
+
+    who = scene.ask_of_worker(WHY_TWICE)
+    scene.after(TIMES.holder)
+    told = scene.receive(Ask("b", "address of w3", "w3", WHY_TWICE))
+
+    assert sorted(each.call.id for each in who if isinstance(each, SendWho)) == ["a", "b", "id"]
+    assert [tell.verdict for tell in tells(told)] == [tables.GO]
+
+
+def test_worker_that_has_a_call_is_found_before_another_asks() -> None:
+    scene = Scene(stream=False)
+    sent_twice(scene, "a")
+    scene.ask_of_worker(WHY_TWICE)
+    scene.now += 0.01
+    scene.receive(Notice("a", ALIVE, "w1"))
+
+    told = scene.receive(Ask("a", "address of w3", "w3", WHY_TWICE))
+
+    assert [tell.verdict for tell in tells(told)] == [tables.STAND_BY]
+
+
+def test_worker_that_was_let_run_a_call_has_it_for_the_next_who_asks() -> None:
+    scene = Scene(stream=False)
+    sent_twice(scene)
+    scene.ask_of_worker(WHY_TWICE, "w2")
+    scene.after(TIMES.holder)
+
+    told = scene.ask_of_worker(WHY_TWICE, "w3")
+
+    assert [tell.verdict for tell in tells(told)] == [tables.STAND_BY]
+
+
+def test_search_is_made_anew_when_its_result_is_old() -> None:
+    scene = Scene(stream=False)
+    sent_twice(scene)
+    scene.ask_of_worker(WHY_TWICE, "w2")
+    scene.after(TIMES.sought)
+
+    assert kinds(scene.ask_of_worker(WHY_TWICE, "w3")) == [SendWho]
+
+
+def test_search_for_a_lost_worker_is_made_for_each_call() -> None:
+    scene = Scene(stream=False)
+    sent_twice(scene, "a")
+    scene.ask_of_worker(WHY_TWICE)
+    scene.now += TIMES.holder
+
+    assert kinds(scene.receive(Ask("a", "address of w3", "w3", WHY_LOST))) == [SendWho]
+
+
 def test_call_that_was_handed_back_spends_no_attempt() -> None:
     scene = Scene(deadline=None, stream=False)
     scene.notice(HANDED_BACK)
