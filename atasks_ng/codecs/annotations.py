@@ -134,6 +134,8 @@ def _lookup(module: str, qualname: str) -> Any:
     """Return what a module of tasks holds under a dotted name; runs no code of the module."""
     value: Any = sys.modules.get(module) if module in _modules else None
     for part in qualname.split("."):
+        if value is None:
+            break  # a long name costs no more than a short one
         value = getattr(value, "__dict__", {}).get(part)
     return value
 

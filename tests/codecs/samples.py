@@ -18,6 +18,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import pytest
 
 from atasks_ng.codecs import register
+from atasks_ng.protocol.failures import attributes_of
 
 attrs: Any = pytest.importorskip("attrs")
 numpy: Any = pytest.importorskip("numpy")
@@ -245,6 +246,8 @@ def _content(value: Any) -> Any:
 
 
 def _attributes(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, slice):
+        return {"start": value.start, "stop": value.stop, "step": value.step}
     if isinstance(value, Model):
         return {
             **value.__dict__,
@@ -261,9 +264,9 @@ def _content_of_error(exc: BaseException) -> Any:
     members = getattr(exc, "exceptions", ())
     args = exc.args[:1] if members else exc.args
     return (
-        str(exc),
         _shape(args),
-        {name: _shape(part) for name, part in vars(exc).items()},
+        getattr(exc, "__notes__", None),
+        {name: _shape(part) for name, part in attributes_of(exc).items()},
         [_shape(each) for each in members],
         [_shape(each) for each in (exc.__cause__, exc.__context__)],
         exc.__suppress_context__,

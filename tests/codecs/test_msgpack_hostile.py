@@ -285,7 +285,7 @@ def test_keys_that_collide_are_refused(container, wrap):
 
 
 def test_few_keys_that_collide_arrive():
-    value = {(number,): 1 for number in colliding_ints(500)}
+    value = {(number,): 1 for number in colliding_ints(100)}
 
     assert codec.decode(codec.encode(value)) == value
 

@@ -39,6 +39,9 @@ hnp: Any = pytest.importorskip("hypothesis.extra.numpy")
 
 codec = MsgpackCodec("test-properties")
 
+# Hypothesis writes down strategies for its messages, and that of all values is long.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+
 quick = hypothesis.settings(max_examples=50, deadline=None, derandomize=True)
 
 texts = st.text(st.characters(codec=None, exclude_categories=()), max_size=20)

@@ -8,6 +8,7 @@ what makes it writable again, so an array that was read-only is not copied there
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,9 @@ from .wire import Form, ext
 
 # Kinds of numpy dtypes whose bytes mean the same elsewhere: no objects, no pointers.
 _KINDS = frozenset("biufcmMSUV")
+
+# As numpy writes them: order, kind, length, and the unit of dates.
+_DTYPE = re.compile(r"[<>|=][biufcmMSUV][0-9]{0,10}(\[[0-9]{0,10}[a-zA-Zμ]{1,2}\])?\Z")
 
 # numpy's own limit.
 _MAX_DIMENSIONS = 64
@@ -79,10 +83,24 @@ def _read_dtype(described: Any) -> tuple[Any, Any]:
         raise DecodeError("a numpy value arrived where numpy is not imported: import it here, too")
     if type(described) not in (str, list):
         raise DecodeError(f"a numpy dtype cannot be a {type(described).__name__}")
+    _refuse_odd(described)
     dtype = numpy.lib.format.descr_to_dtype(described)
     if dtype.kind not in _KINDS or dtype.hasobject:
         raise DecodeError(f"numpy values of dtype {dtype} are not accepted")
     return numpy, dtype
+
+
+def _refuse_odd(described: Any) -> None:
+    """Refuse what :func:`_describe` does not write: numpy reads a small language in dtypes."""
+    todo = [described]
+    while todo:
+        each = todo.pop()
+        if type(each) is list:
+            todo += [field[1] for field in each]
+        elif type(each) is tuple:  # a dtype and its shape, as within records
+            todo.append(each[0])
+        elif type(each) is not str or not _DTYPE.match(each):
+            raise DecodeError("a numpy dtype that numpy itself would write in another way")
 
 
 def _array(parts: list[Any]) -> Any:

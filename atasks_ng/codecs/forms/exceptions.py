@@ -57,6 +57,8 @@ def find_class(name: str) -> type[BaseException] | None:
     module, _, qualname = name.partition(":")
     value: Any = sys.modules.get(local_name(module))
     for part in qualname.split("."):
+        if value is None:
+            break  # a long name costs no more than a short one
         value = _names_in(value).get(part)
     # By type(): isinstance() would ask the value's own __class__.
     if not issubclass(type(value), type) or not issubclass(value, BaseException):

@@ -8,7 +8,7 @@ from typing import Any
 from ...words.errors import DecodeError, EncodeError
 from .. import classes
 from ..annotations import find_class, find_name, find_owner, is_owner
-from ..paths import type_name
+from ..paths import shown, type_name
 from ..records import recipe_for
 from . import arrays, containers, exceptions, scalars, times, wire
 from .wire import Form, Mark
@@ -76,7 +76,9 @@ def _class(parts: list[Any]) -> type:
         return recipe.cls
     found = _BUILT_IN.get(name) or exceptions.find_class(name) or find_owner(name)
     if found is None:
-        raise DecodeError(f"class {name!r} is not known here: import the module that defines it")
+        raise DecodeError(
+            f"class {shown(name)} is not known here: import the module that defines it"
+        )
     return found
 
 
@@ -89,8 +91,8 @@ def _object(parts: list[Any]) -> Any:
         recipe = classes.recipes.get(name)
     if recipe is None:
         raise DecodeError(
-            f"class {name!r} is not known here: import the module that defines it and let a task "
-            "mention it, or register() it"
+            f"class {shown(name)} is not known here: import the module that defines it and let a "
+            "task mention it, or register() it"
         )
     return recipe.build(rest)
 
