@@ -8,6 +8,7 @@ with it.
 from .base import Codec, get_codec
 from .classes import register
 from .cloudpickle_codec import CloudpickleCodec
+from .compressed_codec import CompressedCodec
 from .json_codec import JsonCodec
 from .msgpack_codec import MsgpackCodec
 from .pickle_codec import PickleCodec
@@ -15,6 +16,7 @@ from .pickle_codec import PickleCodec
 __all__ = [
     "CloudpickleCodec",
     "Codec",
+    "CompressedCodec",
     "JsonCodec",
     "MsgpackCodec",
     "PickleCodec",
