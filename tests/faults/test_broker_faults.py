@@ -16,6 +16,8 @@ from atasks_ng.core import outgoing
 from atasks_ng.protocol.calls import CallerTimes
 from atasks_ng.router import get_router
 from atasks_ng.testing.broker import PrivateBroker
+from atasks_ng.transport import get_transport
+from atasks_ng.transport.backends.amqp import AMQPTransport
 from tests.faults.places import HANGS_AFTER, SLACK, Place, all_of, shown, until
 
 pytestmark = pytest.mark.amqp
@@ -140,13 +142,24 @@ async def test_calls_wait_and_deadlines_hold_while_the_broker_is_short_of_memory
     async with connect(node.url, namespace=place.namespace):
         running = [asyncio.ensure_future(place.tasks.work(f"r{i}", place.gate)) for i in range(50)]
         await place.ledger.reaches(50)
+        transport = get_transport(place.namespace)
+        assert isinstance(transport, AMQPTransport)
         await asyncio.to_thread(node.ctl, "set_vm_memory_high_watermark", "0.000001")
         try:
             waiting = [asyncio.ensure_future(place.tasks.work(f"w{i}")) for i in range(500)]
+            # The broker says so when the first message comes that it does not take.
+            await until(lambda: not transport.is_writable)
             begin = time.monotonic()
             with pytest.raises(TimeoutError):
                 await place.tasks.work.options(timeout=0.5)("late")
             late = time.monotonic() - begin - 0.5
+            given_up = asyncio.ensure_future(place.tasks.work("given up"))
+            await asyncio.sleep(0)
+            begin = time.monotonic()
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+            cancelled = time.monotonic() - begin
             place.gate.touch()
             await place.ledger.reaches(50, "end")
             assert place.ledger.count() == 50
@@ -163,6 +176,9 @@ async def test_calls_wait_and_deadlines_hold_while_the_broker_is_short_of_memory
     shown("the deadline was told late by", late * 1000, "ms")
     shown("all 550 calls had ended after the alarm was over for", resumed)
     assert late < 0.05 * SLACK
+    # It never left, so that nobody is asked whether it runs; and no more does the late one.
+    assert cancelled < 0.05 * SLACK
+    assert place.ledger.count(key="late") == place.ledger.count(key="given up") == 0
     assert resumed < 1.0 * SLACK
     assert place.ledger.reruns() == 0
     told = [each.getMessage() for each in caplog.records if "was blocked" in each.getMessage()]

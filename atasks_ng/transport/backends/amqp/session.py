@@ -358,6 +358,14 @@ class Session:
         if not self.lost.done() and parcel.exchange not in self.access.refused:
             self._out.publish(parcel)
 
+    def holds(self, id: str) -> bool:
+        """Return True if a request could not be sent yet."""
+        return not self.lost.done() and self._out.holds(id)
+
+    def withdraw(self, id: str) -> None:
+        """Do not send a request that could not be sent yet."""
+        self._out.withdraw(id)
+
     def say(self, parcel: Parcel) -> None:
         """Publish as a worker, before whatever is acknowledged later."""
         if not self.lost.done() and parcel.exchange not in self.access.refused:

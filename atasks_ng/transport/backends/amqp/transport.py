@@ -18,7 +18,8 @@ from ....words.errors import (
     WrongLoopError,
 )
 from ....words.ids import new_id
-from ...base import NESTED, ROOT, Message, Transport
+from ...base import NESTED, ROOT, WORKERS, Message, Transport
+from .adjusting import Adjuster
 from .deliveries import AMQPDelivery
 from .keeping import Keeper
 from .packing import Packer
@@ -30,9 +31,6 @@ from .settings import Credentials, Names, Settings
 from .windows import Window
 
 logger = logging.getLogger("atasks_ng.amqp")
-
-# How often windows that have become too wide are narrowed, in seconds.
-_NARROW_EVERY = 1.0
 
 
 class AMQPTransport(Transport):
@@ -125,8 +123,7 @@ class AMQPTransport(Transport):
         self._keeper: Keeper | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
-        self._adjuster: asyncio.Task[None] | None = None
-        self._adjust = asyncio.Event()
+        self._adjuster: Adjuster | None = None
         # Longer than the lease that looking has renewed.
         self._peers = Peers(self.settings.reply_expires + 10.0)
 
@@ -160,7 +157,7 @@ class AMQPTransport(Transport):
             raise
         self._keeper = keeper
         self._loop = asyncio.get_running_loop()
-        self._adjuster = asyncio.create_task(self._adjust_windows())
+        self._adjuster = Adjuster(lambda: self._session, self._all_windows)
 
     async def disconnect(self) -> None:
         """Let go of the broker; what was delivered here and is not settled goes back to it."""
@@ -168,8 +165,7 @@ class AMQPTransport(Transport):
             return
         keeper, self._keeper = self._keeper, None
         if self._adjuster is not None:
-            self._adjuster.cancel()
-            await asyncio.gather(self._adjuster, return_exceptions=True)
+            await self._adjuster.stop()
         self._adjuster = None
         session = await keeper.stop() if keeper is not None else None
         self._session = self._loop = None
@@ -248,12 +244,27 @@ class AMQPTransport(Transport):
             raise NotConnectedError(self.namespace)
         if self._pid != os.getpid():
             raise ForkedError(self.namespace)
+        if message.kind == WORKERS and session.holds(message.id) and self._withdraw(message):
+            return
         parcel = self.packer.request(message)
         if parcel.mandatory and session.access.refused:
             refusal = session.access.refusal(parcel.exchange)
             if refusal is not None:
                 raise refusal
         session.publish(parcel)
+
+    def _withdraw(self, message: Message) -> bool:
+        """Keep a request that has not left from being sent, if the message cancels it."""
+        assert self._session is not None
+        cancel = envelopes.decode(message.body)
+        if type(cancel) is not envelopes.Cancel:
+            return False
+        self._session.withdraw(message.id)
+        if self.receiver is not None and self._loop is not None:
+            # Nobody else will say that it does not run.
+            answer = envelopes.encode(envelopes.Cancelled(cancel.id, cancel.message))
+            self._loop.call_soon(self.receiver.on_envelope, answer)
+        return True
 
     async def flush(self) -> None:
         """Return when everything posted and settled so far is with the broker."""
@@ -287,7 +298,7 @@ class AMQPTransport(Transport):
 
     async def stop_consuming(self) -> None:
         """Take no more requests; those delivered can still be settled."""
-        windows = [window for pair in self._windows.values() for window in pair]
+        windows = self._all_windows()
         self._windows.clear()
         if self._session is not None and not self._session.lost.done():
             try:
@@ -299,6 +310,9 @@ class AMQPTransport(Transport):
         for window in windows:
             window.is_shut = True
 
+    def _all_windows(self) -> list[Window]:
+        return [window for pair in self._windows.values() for window in pair]
+
     def widen(self, queue: str, *, nested: bool, suspended: int) -> None:
         """Let the window grow by the calls that wait for others, and shrink again."""
         windows = self._windows.get(queue)
@@ -306,8 +320,8 @@ class AMQPTransport(Transport):
             return
         window = windows[nested]
         window.suspended = suspended
-        if window.target > window.size:
-            self._adjust.set()
+        if window.target > window.size and self._adjuster is not None:
+            self._adjuster.stir()
 
     async def is_served(self, queue: str) -> bool | None:
         """Return whether any worker takes requests from a queue."""
@@ -316,32 +330,6 @@ class AMQPTransport(Transport):
         name = self._names.work(self._names.key(queue, nested=False))
         count = await self._session.count_consumers(name)
         return None if count is None else count > 0
-
-    async def _adjust_windows(self) -> None:
-        loop = asyncio.get_running_loop()
-        narrow_at = loop.time() + _NARROW_EVERY
-        while True:
-            try:
-                async with asyncio.timeout_at(narrow_at):
-                    await self._adjust.wait()
-            except TimeoutError:
-                pass
-            self._adjust.clear()
-            shrink = loop.time() >= narrow_at
-            if shrink:
-                narrow_at = loop.time() + _NARROW_EVERY
-            await self._adjust_all(shrink)
-
-    async def _adjust_all(self, shrink: bool) -> None:
-        session = self._session
-        if session is None or session.lost.done():
-            return
-        try:
-            for pair in list(self._windows.values()):
-                for window in pair:
-                    await session.adjust(window, shrink=shrink)
-        except (AMQPError, OSError, RuntimeError, TimeoutError) as exc:
-            logger.debug("adjusting windows: %r", exc)
 
     def _take_body(self, body: bytes) -> None:
         if self.receiver is not None:

@@ -63,6 +63,13 @@ class Lane:
         """Send a message."""
         raise NotImplementedError
 
+    def holds(self, id: str) -> bool:
+        """Return True if a request is still here, where it can be withdrawn."""
+        return False
+
+    def withdraw(self, id: str) -> None:
+        """Forget a request that is still here."""
+
     def answer(self, tag: int, parcel: Parcel) -> None:
         """Send a message, and acknowledge a delivery once it is safe."""
         raise NotImplementedError

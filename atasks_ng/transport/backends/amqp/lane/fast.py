@@ -84,6 +84,8 @@ class FastLane(Lane):
         self._acks = Acks()
         # By address.
         self._joined: dict[str, _Joined] = {}
+        # Requests that cannot be sent just now, by their identity.
+        self._held: dict[str, Parcel] = {}
         self._heard = _Heard(wire)
         self._is_open = wire.is_open
         self._unconfirmed: Unconfirmed | None = None
@@ -102,9 +104,20 @@ class FastLane(Lane):
     # -- sending -------------------------------------------------------------------------------
 
     def publish(self, parcel: Parcel) -> None:
-        if self._is_open:
-            self._put(parcel, None)
-            self._wire.stir()
+        if not self._is_open:
+            return
+        if self._wire.is_held and parcel.reply_to:
+            # Its caller may give it up before it can be sent: then it must not be.
+            self._held[parcel.id] = parcel
+            return
+        self._put(parcel, None)
+        self._wire.stir()
+
+    def holds(self, id: str) -> bool:
+        return id in self._held
+
+    def withdraw(self, id: str) -> None:
+        self._held.pop(id, None)
 
     def answer(self, tag: int, parcel: Parcel) -> None:
         if self._is_open:
@@ -148,7 +161,11 @@ class FastLane(Lane):
             self._put_joined(parcel.key)
 
     def put_joined(self) -> None:
-        """Have the messages written that were gathered; the wire calls this."""
+        """Have the messages written that were gathered, or held; the wire calls this."""
+        if self._held:
+            held, self._held = self._held, {}
+            for parcel in held.values():
+                self._put(parcel, None)
         for address in list(self._joined):
             self._put_joined(address)
 
@@ -291,6 +308,7 @@ class FastLane(Lane):
         """Send nothing more; the wire calls this, too."""
         self._is_open = False
         self._joined.clear()
+        self._held.clear()
         self._heard.close()
         if self._unconfirmed is not None:
             self._unconfirmed.close()

@@ -69,6 +69,7 @@ class Wire(asyncio.BufferedProtocol):
     Attributes:
         reader: What aiormq reads.
         is_blocked: True while the broker takes nothing.
+        is_held: True while nothing may be written, for that reason or another.
         is_open: False once nothing can be sent any more.
         transport: The socket, once it is open.
         keepalive: Whether it lives; there with the socket.
@@ -86,7 +87,7 @@ class Wire(asyncio.BufferedProtocol):
         self._senders: list[Sender] = []
         # The socket takes no more; and: nothing may be written, for that reason or another.
         self._is_full = False
-        self._is_held = False
+        self.is_held = False
         self._is_broken = False
         # The end of this tick is awaited; and: there was one message in it, or in the last one.
         self._is_due = False
@@ -133,7 +134,7 @@ class Wire(asyncio.BufferedProtocol):
     @property
     def is_writable(self) -> bool:
         """False while what is sent only piles up here."""
-        return not self._is_held and self._outbox_bytes < _FULL_BYTES
+        return not self.is_held and self._outbox_bytes < _FULL_BYTES
 
     def put(self, message: bytes) -> None:
         """Have the frames of a message written, or another frame, after those before it."""
@@ -184,10 +185,10 @@ class Wire(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         if self.transport.is_closing():
             self._end()
-        if not self._is_held:
+        if not self.is_held:
             for sender in self._senders:
                 sender.put_joined()
-        while not self._is_held:
+        while not self.is_held:
             if self._outbox and type(self._outbox[0]) is list:
                 self._write_pieces()
                 continue
@@ -230,8 +231,8 @@ class Wire(asyncio.BufferedProtocol):
                 future.set_result(None)
 
     def _hold_or_go_on(self) -> None:
-        self._is_held = self._is_full or self.is_blocked or not self.is_open
-        if not self._is_held:
+        self.is_held = self._is_full or self.is_blocked or not self.is_open
+        if not self.is_held:
             self.stir()
 
     def _end(self) -> None:
