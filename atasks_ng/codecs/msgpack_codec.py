@@ -11,7 +11,7 @@ from msgpack import ExtType, unpackb
 from ..words.errors import DecodeError, EncodeError
 from .base import Codec
 from .classes import recipe_of
-from .forms import bounds
+from .forms import bounds, wire
 from .forms.containers import make_dict
 from .forms.lowering import Lowering, has_buffers
 from .forms.table import find_form, forms, leaves, marks
@@ -27,6 +27,9 @@ _LAYOUTS = (0x91, 0x92)
 
 # A packer keeps the largest buffer it ever had.
 _MAX_KEPT_BYTES = 1024 * 1024
+
+_TUPLE = wire.ext(wire.TUPLE)
+_TUPLE_MARK = marks[wire.TUPLE]
 
 _RESERVED = range(0x40, 0x60)  # extension codes of ours
 _UNICODE = "surrogatepass"  # lone surrogates: os.fsdecode() makes them
@@ -156,6 +159,10 @@ class _Coder:
 
 def _form_maker(met: list[bool]) -> Callable[[Any], Form]:
     def make_form(obj: Any) -> Form:
+        if type(obj) is tuple:  # by far the most frequent, and in large numbers
+            if not met:
+                met.append(True)
+            return [_TUPLE, *obj]
         make = forms.get(type(obj))
         form = find_form(obj) if make is None else make(obj)
         if type(form) is list and not met:
@@ -250,9 +257,29 @@ def _decode_marked(body: memoryview) -> Any:
 
 
 def _unpack_marked(body: memoryview, **options: Any) -> Any:
-    reader = _MarkedReader()
-    value = unpackb(body, ext_hook=reader.read_extension, list_hook=reader.read_array, **options)
-    if reader.open_marks:
+    # Marks that were read and whose array has not been. A closure: each step is for each tuple.
+    open_marks = 0
+
+    def read_extension(code: int, data: bytes) -> Any:
+        nonlocal open_marks
+        mark = marks.get(code)
+        if mark is None:
+            return _read_leaf(code, data)
+        if data:
+            raise DecodeError(f"a mark with data: {code:#x}")
+        open_marks += 1
+        return mark
+
+    def read_array(items: list[Any]) -> Any:
+        nonlocal open_marks
+        if items and type(items[0]) is Mark:
+            open_marks -= 1
+            mark = items.pop(0)
+            return tuple(items) if mark is _TUPLE_MARK else mark.build(items)
+        return items
+
+    value = unpackb(body, ext_hook=read_extension, list_hook=read_array, **options)
+    if open_marks:
         raise DecodeError("a mark that begins no array")
     return value
 
@@ -262,35 +289,6 @@ def _check(body: bytes | memoryview, first: int) -> None:
         raise DecodeError(f"no message of MsgpackCodec begins with {first:#x}")
     if len(body) > bounds.MAX_RECEIVED and bounds.skip(body, bounds.MAX_RECEIVED) != len(body):
         raise DecodeError(_TOO_LONG)
-
-
-class _MarkedReader:
-    """
-    Hooks that build composites.
-
-    Attributes:
-        open_marks: How many marks were read whose array has not been.
-    """
-
-    __slots__ = ("open_marks",)
-
-    def __init__(self) -> None:
-        self.open_marks = 0
-
-    def read_extension(self, code: int, data: bytes) -> Any:
-        mark = marks.get(code)
-        if mark is None:
-            return _read_leaf(code, data)
-        if data:
-            raise DecodeError(f"a mark with data: {code:#x}")
-        self.open_marks += 1
-        return mark
-
-    def read_array(self, items: list[Any]) -> Any:
-        if items and type(items[0]) is Mark:
-            self.open_marks -= 1
-            return items.pop(0).build(items)
-        return items
 
 
 def _read_leaf(code: int, data: bytes) -> Any:

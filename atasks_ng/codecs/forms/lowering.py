@@ -7,6 +7,7 @@ are looked for; the first gets its own form, and the second is refused.
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import sys
 from typing import Any
@@ -33,7 +34,7 @@ def has_buffers(value: Any, is_plain: bool) -> bool:
         value: A value that was encoded, hence without cycles.
         is_plain: Whether it is made of lists, dicts and values without parts only.
     """
-    found = _look(value, _FEW)
+    found = _look(value, _FEW if is_plain else sys.maxsize)
     if found is None and is_plain and _is_free_of_buffers(value):
         return False
     return bool(_look(value, sys.maxsize) if found is None else found)
@@ -64,11 +65,16 @@ def _look(value: Any, limit: int) -> bool | None:
             return True
         elif cls in wire.SCALARS or not _is_composite(parts := _form_of(each)):
             continue
-        # Most long lists are of numbers or text: one look at all, without a step for each.
-        if not wire.SCALARS.issuperset(map(type, parts)):
-            todo += [part for part in parts if type(part) not in wire.SCALARS]
-            if len(todo) > limit:
+        # Most long lists are of numbers or text, or of rows of these: one look at all of a level,
+        # without a step for each.
+        while not wire.SCALARS.issuperset(map(type, parts)):
+            parts = [part for part in parts if type(part) not in wire.SCALARS]
+            if len(todo) + len(parts) > limit:
                 return None
+            if not _SEQUENCES.issuperset(map(type, parts)):
+                todo += parts
+                break
+            parts = list(itertools.chain.from_iterable(parts))
     return False
 
 
