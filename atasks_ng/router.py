@@ -6,12 +6,12 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
 from typing import Any
 
 from .core.consuming import consume
 from .core.incoming import Incoming
-from .core.outgoing import Outgoing
+from .core.outgoing import Outgoing, perform
 from .core.port import Port
 from .places.namespaces import namespaces
 from .places.registry import Task
@@ -83,11 +83,11 @@ class Router:
 
     # -- calling -------------------------------------------------------------------------------
 
-    async def call(
+    def call(
         self, task: Task, options: TaskOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Perform a call of a task on whatever worker gets it; return or raise what it does."""
-        return await self._connected().call(task, options, args, kwargs)
+        return perform(self._connected, task, options, args, kwargs)
 
     def stream(
         self, task: Task, options: TaskOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]

@@ -27,10 +27,9 @@ class InFlight:
         """True if who comes now must wait."""
         return bool(self._line) or not self._has_room
 
-    def enter(self) -> Place:
-        """Take a place, which must be left again."""
+    def enter(self) -> None:
+        """Count a call in, which must leave again."""
         self._used += 1
-        return Place(self)
 
     @property
     def _has_room(self) -> bool:
@@ -57,8 +56,8 @@ class InFlight:
                 self._used += 1
                 waiter.set_result(None)
 
-    def add(self, size_bytes: int) -> None:
-        """Count bytes."""
+    def weigh(self, size_bytes: int) -> None:
+        """Say how large a call is that has entered."""
         self._used_bytes += size_bytes
 
     def leave(self, size_bytes: int) -> None:
@@ -67,22 +66,3 @@ class InFlight:
         self._used_bytes -= size_bytes
         if self._line:
             self._let_in()
-
-
-class Place:
-    """The place of one call among those under way."""
-
-    __slots__ = ("_among", "_bytes")
-
-    def __init__(self, among: InFlight) -> None:
-        self._among = among
-        self._bytes = 0
-
-    def weigh(self, size_bytes: int) -> None:
-        """Say how large the call is."""
-        self._bytes += size_bytes
-        self._among.add(size_bytes)
-
-    def leave(self) -> None:
-        """Make room for another."""
-        self._among.leave(self._bytes)

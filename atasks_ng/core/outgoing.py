@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -68,7 +68,7 @@ class Outgoing:
         self.loop = asyncio.get_running_loop()
         self._namespace = namespace
         self._limits = limits
-        self._in_flight = InFlight(limits.max_in_flight, limits.max_in_flight_bytes)
+        self.in_flight = InFlight(limits.max_in_flight, limits.max_in_flight_bytes)
         self._caller = Caller(times)
         self._sweep_every = min(_SWEEP_EVERY, times.warn_after, times.worker_grace)
         self._looking: asyncio.Task[None] | None = None
@@ -81,42 +81,6 @@ class Outgoing:
     def pending(self) -> int:
         """How many calls are awaited."""
         return len(self._caller.calls)
-
-    # -- calling -------------------------------------------------------------------------------
-
-    async def call(
-        self, task: Task, options: TaskOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
-        """Perform a call on whatever worker gets it; return or raise what its body does."""
-        codec = self.codec()
-        # Calls made by tasks do not count: they would wait for each other.
-        place = None
-        if running.get() is None:
-            if self._in_flight.is_full:
-                await self._in_flight.wait()
-            place = self._in_flight.enter()
-        try:
-            call = await self.open(codec, task, options, args, kwargs)
-            if place is not None:
-                place.weigh(len(call.message.body))
-            held = slot.get()
-            outcome = await (self._outcome(call) if held is None else self._wait(call, held))
-        finally:
-            if place is not None:
-                place.leave()
-        if type(outcome) is envelopes.Value:
-            if outcome.context or call.back is not None or outcome.uncancelled:
-                await self.settle_accounts(codec, call, outcome)
-            value = payloads.decode_nowait(codec, outcome.payload, task.shown_result)
-            return await value.wait() if type(value) is payloads.Pending else value
-        exc = await self.error(codec, outcome, call)
-        handled = failures.chained(exc, sys.exception())
-        try:
-            raise exc
-        finally:
-            # Raising put there what the caller is handling; what the callee was handling stays.
-            failures.assign(exc, "__context__", handled)
-            del exc, handled
 
     # -- opening -------------------------------------------------------------------------------
 
@@ -161,7 +125,7 @@ class Outgoing:
             call.consumer = Consumer(options.window)
         inherited = None if outer is None else outer.deadline
         ttl_ms = self._set_deadline(call, options.timeout, inherited)
-        request = call.request = envelopes.Request(
+        request = envelopes.Request(
             id,
             task.name,
             codec.name,
@@ -182,7 +146,7 @@ class Outgoing:
             envelopes.encode(request),
             task.name,
             ttl_ms,
-            copy_context(),
+            copy_context() if self.transport.shares_context else None,
         )
         self._caller.open(call, self.loop.time())
         if call.deadline is not None:
@@ -218,10 +182,10 @@ class Outgoing:
 
     # -- waiting -------------------------------------------------------------------------------
 
-    async def wait(self, call: OutgoingCall) -> Any:
+    def wait(self, call: OutgoingCall) -> Coroutine[Any, Any, Any]:
         """Return what wakes the call, with the slot of the caller lent meanwhile."""
         held = slot.get()
-        return await (self._outcome(call) if held is None else self._wait(call, held))
+        return self._outcome(call) if held is None else self._wait(call, held)
 
     async def _wait(self, call: OutgoingCall, held: Slot) -> Any:
         held.lend()
@@ -356,9 +320,11 @@ class Outgoing:
         call, message = action.call, action.call.message
         if call.deadline is not None:
             message.ttl_ms = _milliseconds(call.deadline - self.loop.time())
-        assert call.request is not None
-        request = call.request._replace(sent=call.sent, ttl_ms=message.ttl_ms)
-        message.body = envelopes.encode(request)
+        # Not kept: most calls are sent once.
+        request = envelopes.decode(message.body)
+        assert type(request) is envelopes.Request
+        again = request._replace(sent=call.sent, ttl_ms=message.ttl_ms)
+        message.body = envelopes.encode(again)
         self._post(message)
 
     def _send_cancel(self, action: SendCancel) -> None:
@@ -370,10 +336,11 @@ class Outgoing:
         call = action.call
         assert call.consumer is not None
         body = envelopes.encode(action.pull)
-        here = call.message.context = copy_context()
+        if self.transport.shares_context:
+            call.message.context = copy_context()
         if call.consumer.origin is not None:
             message = Message(PROCESS, call.consumer.origin, call.id, body, call.task)
-            message.context = here
+            message.context = call.message.context
             self._post(message)
 
     def _send_who(self, action: SendWho) -> None:
@@ -461,6 +428,58 @@ _CARRY_OUT: dict[type, Callable[[Outgoing, Any], None]] = {
 }
 
 
+async def perform(
+    connected: Callable[[], Outgoing],
+    task: Task,
+    options: TaskOptions,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """
+    Perform a call on whatever worker gets it; return or raise what its body does.
+
+    Args:
+        connected: Returns what the call goes through.
+        task: What is called.
+        options: How.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+    """
+    outgoing = connected()
+    codec = outgoing.codec()
+    # Calls made by tasks do not count: they would wait for each other.
+    in_flight, size = None, 0
+    if running.get() is None:
+        in_flight = outgoing.in_flight
+        if in_flight.is_full:
+            await in_flight.wait()
+        in_flight.enter()
+    try:
+        call = await outgoing.open(codec, task, options, args, kwargs)
+        # They may be large, and are not needed any more.
+        del args, kwargs
+        if in_flight is not None:
+            size = len(call.message.body)
+            in_flight.weigh(size)
+        outcome = await outgoing.wait(call)
+    finally:
+        if in_flight is not None:
+            in_flight.leave(size)
+    if type(outcome) is envelopes.Value:
+        if outcome.context or call.back is not None or outcome.uncancelled:
+            await outgoing.settle_accounts(codec, call, outcome)
+        value = payloads.decode_nowait(codec, outcome.payload, task.shown_result)
+        return await value.wait() if type(value) is payloads.Pending else value
+    exc = await outgoing.error(codec, outcome, call)
+    handled = failures.chained(exc, sys.exception())
+    try:
+        raise exc
+    finally:
+        # Raising put there what the caller is handling; what the callee was handling stays.
+        failures.assign(exc, "__context__", handled)
+        del exc, handled
+
+
 class _Waiter(asyncio.Future[Any]):
     """
     What a caller awaits.
@@ -468,6 +487,8 @@ class _Waiter(asyncio.Future[Any]):
     A cancel goes to the callee, at once, and the waiter goes on until the callee has ended: so is
     an asyncio task cancelled that awaits another one.
     """
+
+    __slots__ = ("_call", "_outgoing")
 
     def __init__(self, outgoing: Outgoing, call: OutgoingCall) -> None:
         super().__init__(loop=outgoing.loop)

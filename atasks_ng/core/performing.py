@@ -34,13 +34,15 @@ class Performing:
         codec: The codec of its arguments and its result.
     """
 
+    __slots__ = ("_brought", "_call", "_codec", "_incoming", "_task")
+
     def __init__(self, incoming: Incoming, call: IncomingCall, task: Task, codec: Codec) -> None:
         self._incoming = incoming
         self._call = call
         self._task = task
         self._codec = codec
         #: Context variables as the caller sent them.
-        self._brought: dict[str, Any] = {}
+        self._brought: dict[str, Any] | None = None
 
     async def answer(self) -> envelopes.Envelope:
         """Run the body; return what the caller is told. Raises nothing of the body."""
@@ -91,7 +93,7 @@ class Performing:
         call = self._call
         if self._task.kind is not STREAM:
             return await self._incoming.run(self._task, args, kwargs)
-        producing = Producing(self._incoming, call, self._task, self._codec, self._brought)
+        producing = Producing(self._incoming, call, self._task, self._codec, self._brought or {})
         await producing.run(args, kwargs)
         return None
 
@@ -116,7 +118,7 @@ class Performing:
     async def _changes(self) -> envelopes.Baggage | None:
         """Return the context variables that the body changed, if they can be encoded."""
         try:
-            return await context.pack(self._codec, self._brought)
+            return await context.pack(self._codec, self._brought or {})
         except Exception:
             logger.exception("a propagated context variable cannot be encoded")
             return None

@@ -114,7 +114,6 @@ class OutgoingCall:
         "outcome",
         "queue",
         "quiet_at",
-        "request",
         "rerun",
         "sent",
         "sought_at",
@@ -170,7 +169,6 @@ class OutgoingCall:
         self.cancels = 0
         self.message: Any = None
         self.outcome: Any = None
-        self.request: Request | None = None
         self.waiter: Any = None
 
     def is_quiet(self, now: float) -> bool:

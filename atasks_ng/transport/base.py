@@ -178,6 +178,9 @@ class Transport:
         namespace: Where to install it.
     """
 
+    #: True if caller and callee are in one process, and the context variables travel as they are.
+    shares_context = False
+
     def __init__(self, namespace: str = "default") -> None:
         self.namespace = check_name("namespace", namespace)
         #: Where other processes reach this one; ``None``: they cannot, and streams do not work.

@@ -28,6 +28,8 @@ class LoopbackTransport(Transport):
             that count against the window; the bound of the worker's memory.
     """
 
+    shares_context = True
+
     def __init__(
         self,
         namespace: str = "default",
