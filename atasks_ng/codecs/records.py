@@ -23,6 +23,8 @@ from .paths import type_name
 _CACHED_HASH = "_attrs_cached_hash"
 # What does not travel: that, and where typing notes the Box[int] that was called.
 _LOCAL = (_CACHED_HASH, "__orig_class__")
+# Bits of a flag beyond those that its class names.
+_MAX_FLAG_BITS = 64
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a class statement
 
 
@@ -81,7 +83,7 @@ class EnumRecipe(Recipe):
     def parts(self, obj: Any) -> list[Any]:
         if self._members.get(obj._name_) is obj:
             return [obj._name_]
-        if isinstance(obj, enum.Flag):
+        if isinstance(obj, enum.Flag) and self._is_short(obj._value_):
             return [obj._value_]
         raise EncodeError(f"a member of {type_name(self.cls)} that it does not know by name")
 
@@ -89,9 +91,14 @@ class EnumRecipe(Recipe):
         (key,) = parts
         if type(key) is str:
             return self._members[key]
-        if type(key) is int and issubclass(self.cls, enum.Flag):
+        if type(key) is int and issubclass(self.cls, enum.Flag) and self._is_short(key):
             return self.cls(key)
-        raise DecodeError(f"a member of {self.name} is not named by a {type(key).__name__}")
+        raise DecodeError(f"a member of {self.name} is not named by this {type(key).__name__}")
+
+    def _is_short(self, value: int) -> bool:
+        # An IntFlag takes any bits, and the class keeps each combination for ever.
+        known = max((member.value.bit_length() for member in self._members.values()), default=0)
+        return value.bit_length() <= max(_MAX_FLAG_BITS, known)
 
 
 # -- classes with fields -----------------------------------------------------------------------

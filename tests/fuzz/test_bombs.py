@@ -85,6 +85,13 @@ REFUSED = {
     "fractions that collide": message(
         [ext(wire.SET), *([ext(wire.FRACTION), 1, key] for key in colliding(5000))]
     ),
+    "fractions that collide, each alone": message(
+        [[ext(wire.SET), [ext(wire.FRACTION), 1, key]] for key in colliding(4000)]
+    ),
+    "long flag": message(instance("tests.codecs.samples:Bits", number_of(SIZE))),
+    "flags that the class would keep": many(
+        lambda number: instance("tests.codecs.samples:Bits", integer(2**80 + number)), 50
+    ),
     "marks without arrays": b"\xc1\x91\xdd\x00\x00\x80\x00" + b"\xc7\x00\x40" * 0x8000,
 }
 
@@ -100,7 +107,6 @@ BOUNDED = {
         [ext(wire.SET), *([ext(wire.RANGE), 0, number_of(40), 1 + n] for n in range(2000))]
     ),
     "flags": many(lambda number: instance("tests.codecs.samples:Bits", number), 36),
-    "long flag": message(instance("tests.codecs.samples:Bits", number_of(SIZE))),
     "fields of a dtype": array([field(f"f{number}", "<i4") for number in range(SIZE // 20)]),
     "small sets that collide": many(lambda number: [ext(wire.SET), *colliding(90)], 1100),
     "time zones": many(lambda number: ext(wire.TIMEZONE, b"\0" * 8), 11),

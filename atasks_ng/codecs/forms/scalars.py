@@ -17,6 +17,12 @@ from .wire import Form, ext
 # Reducing a fraction costs the square of its length: 0.04 ms at 512 bytes, 5 ms at 8 KiB.
 _MAX_REDUCED_BITS = 4096
 
+# From Python 3.12 on, the hashes of fractions are kept in one table of the process, of 16,384. The
+# sender chooses the hashes of its keys; if all collide, each new one costs a comparison with all.
+_MAX_PAIRS = 16_384
+_MAX_COLLIDING = 50
+_pairs: dict[int, list[tuple[int, int]]] = {}
+
 _complex = struct.Struct(">dd")
 
 
@@ -40,6 +46,7 @@ def _fraction(parts: list[Any]) -> Fraction:
     numerator, denominator = parts
     if type(numerator) is not int or type(denominator) is not int or denominator <= 0:
         raise DecodeError("a fraction needs two whole numbers, the second above zero")
+    _refuse_collisions(numerator, denominator)
     if numerator.bit_length() + denominator.bit_length() <= _MAX_REDUCED_BITS:
         return Fraction(numerator, denominator)
     # Encoded fractions are in lowest terms already: trusted when checking would be expensive.
@@ -47,6 +54,19 @@ def _fraction(parts: list[Any]) -> Fraction:
     fraction._numerator = numerator
     fraction._denominator = denominator
     return fraction  # type: ignore[no-any-return]  # built through its slots
+
+
+def _refuse_collisions(numerator: int, denominator: int) -> None:
+    """Refuse one of many different fractions that were chosen to share a hash."""
+    pair = (numerator, denominator)
+    if len(_pairs) >= _MAX_PAIRS:
+        _pairs.clear()
+    alike = _pairs.setdefault(hash(pair), [pair])
+    if pair in alike:
+        return
+    if len(alike) >= _MAX_COLLIDING:
+        raise DecodeError(f"more than {_MAX_COLLIDING} fractions have the same hash")
+    alike.append(pair)
 
 
 def _text(data: bytes) -> str:
