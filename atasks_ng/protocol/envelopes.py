@@ -292,6 +292,9 @@ _KINDS: dict[type, int] = {
 # Text that is no Unicode: os.fsdecode() makes it, and messages of exceptions quote it.
 _UNICODE = "surrogatepass"
 
+# More than any envelope has, and than anything in one.
+_MAX_FIELDS = 1000
+
 _pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True, unicode_errors=_UNICODE).pack
 
 
@@ -309,7 +312,8 @@ def decode(body: bytes) -> Envelope:
         IncompatibleError: They are one of another version of the protocol.
     """
     try:
-        fields = msgpack.unpackb(body, unicode_errors=_UNICODE)
+        # Memory for arrays is taken by the length that they announce.
+        fields = msgpack.unpackb(body, unicode_errors=_UNICODE, max_array_len=_MAX_FIELDS)
     except Exception as exc:
         raise BadMessageError(f"not msgpack: {type(exc).__name__}") from exc
     if type(fields) is not list or len(fields) < 3 or type(fields[0]) is not int:

@@ -219,7 +219,12 @@ def _taken_back(exc: BaseException, record: dict[str, Any]) -> BaseException:
     """Return an exception that was thrown into a generator, with what it got there."""
     for note in record["notes"][len(getattr(exc, "__notes__", ())) :]:
         exc.add_note(note)
-    return exc.with_traceback(_traceback(record["frames"], exc.__traceback__))
+    return _with_traceback(exc, _traceback(record["frames"], exc.__traceback__))
+
+
+def _with_traceback(exc: BaseException, tb: TracebackType | None) -> BaseException:
+    # Not the exception's own method: it may be anything.
+    return BaseException.with_traceback(exc, tb)
 
 
 def _members_first(records: list[dict[str, Any]]) -> Iterator[int]:
@@ -248,17 +253,42 @@ def _rebuild_one(record: dict[str, Any], made: dict[int, BaseException]) -> Base
     members = [made[number] for number in record.get("members", ()) if number in made]
     exc = _instance(cls, args, members, record)
     for name, value in record["attributes"].items():
+        _set_attribute(exc, name, value)
+    if _reads_beyond(exc):
+        exc = _unknown(record)
+    if record["notes"]:
+        assign(exc, "__notes__", list(record["notes"]))
+    return _with_traceback(exc, _traceback(record["frames"]))
+
+
+# What every exception has of its own; notes travel apart from attributes.
+_FIXED = {*dir(BaseException), "__notes__"}
+
+
+def _set_attribute(exc: BaseException, name: str, value: Any) -> None:
+    """Set an attribute from the wire, by no code but Python's own."""
+    field = inspect.getattr_static(type(exc), name, None)
+    if inspect.ismemberdescriptor(field) or inspect.isgetsetdescriptor(field):
         # An empty C field reads as None, and is not empty once None was put there.
         if value is None and getattr(exc, name, _MISSING) is None:
-            continue
+            return
         try:
             assign(exc, name, value)
         except Exception:
-            continue  # a read-only field; its value came with the arguments
-    if record["notes"]:
-        assign(exc, "__notes__", list(record["notes"]))
-    tb = _traceback(record["frames"])
-    return exc.with_traceback(tb)
+            return  # a read-only field; its value came with the arguments
+    elif not hasattr(type(field), "__set__") and name not in _FIXED:
+        exc.__dict__[name] = value
+
+
+def _reads_beyond(exc: BaseException) -> bool:
+    """Return True if the text of an exception would be made of memory that is not its own."""
+    if not isinstance(exc, (UnicodeDecodeError, UnicodeEncodeError, UnicodeTranslateError)):
+        return False
+    cls = bytes if isinstance(exc, UnicodeDecodeError) else str
+    try:
+        return type(exc.object) is not cls or exc.start < 0
+    except TypeError:
+        return False  # it has no object, and says so
 
 
 def _instance(
@@ -276,6 +306,10 @@ def _instance(
         cls = None
     if "members" in record and members:
         return BaseExceptionGroup(f"{record['module']}.{record['name']}: {args[0]}", members)
+    return _unknown(record)
+
+
+def _unknown(record: dict[str, Any]) -> RemoteError:
     return RemoteError(f"{record['module']}.{record['name']}", record["text"])
 
 
@@ -301,7 +335,8 @@ def find_class(module: str, name: str, key: str) -> type[BaseException] | None:
         return found
     value: Any = sys.modules.get(local_name(module))
     for part in name.split("."):
-        value = getattr(value, part, None) if not part.startswith("__") else None
+        # Not by getattr(): modules and classes may have code for names that they do not have.
+        value = getattr(value, "__dict__", {}).get(part) if not part.startswith("__") else None
     if isinstance(value, type) and issubclass(value, BaseException):
         return value
     return _search(BaseException, module, name)
@@ -367,6 +402,8 @@ def _traceback(frames: list[list[Any]], found: TracebackType | None = None) -> T
 _sources: dict[str, list[str]] = {}
 _MAX_SOURCES = 1000
 _MAX_LINE = 200_000
+# In all of them together; each takes the size of a pointer.
+_MAX_LINES = 1_000_000
 
 
 def _remember_source(filename: str, line: int, source: str) -> None:
@@ -375,7 +412,7 @@ def _remember_source(filename: str, line: int, source: str) -> None:
         return
     if filename in linecache.cache and filename not in _sources:
         return
-    if len(_sources) >= _MAX_SOURCES:
+    if len(_sources) >= _MAX_SOURCES or sum(map(len, _sources.values())) + line > _MAX_LINES:
         for known in _sources:
             linecache.cache.pop(known, None)
         _sources.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any, get_args
 
 import msgpack
@@ -148,3 +149,18 @@ def test_text_that_is_no_unicode_survives() -> None:
     envelope = Cancel("i", "cancel", "caf\udce9")
 
     assert envelopes.decode(envelopes.encode(envelope)) == envelope
+
+
+def test_array_that_announces_more_than_an_envelope_has_takes_no_memory() -> None:
+    # Arrays within arrays, each said to have 100,000 items: memory would be taken for all.
+    body = b"\x94\x01\x04\xa1i" + b"\xdd\x00\x01\x86\xa0" * 1000 + b"\x01" * 102_400
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadMessageError):
+            envelopes.decode(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 4 * len(body)

@@ -7,8 +7,9 @@ import errno
 import linecache
 import sys
 import traceback
+import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import msgpack
 import pytest
@@ -584,3 +585,102 @@ def test_record_is_plain_data() -> None:
     record = failures.describe(raised(below), "worker", "m:f")
 
     assert msgpack.unpackb(msgpack.packb(record)) == record
+
+
+# -- records that somebody made up -----------------------------------------------------------------
+
+
+def made_up(**changes: Any) -> dict[str, Any]:
+    """Return a record as an attacker may write it."""
+    record: dict[str, Any] = {
+        "module": "builtins",
+        "name": "ValueError",
+        "key": "",
+        "text": "the text",
+        "args": [],
+        "attributes": {},
+        "notes": [],
+        "cause": None,
+        "context": None,
+        "suppress": False,
+        "frames": [],
+    }
+    return {"errors": [record | changes]}
+
+
+class Guarded(Exception):
+    """An exception with code for an attribute."""
+
+    ran: ClassVar[list[Any]] = []
+
+    @property
+    def level(self) -> int:
+        return 0
+
+    @level.setter
+    def level(self, value: int) -> None:
+        self.ran.append(value)
+
+
+class Instance:
+    """Something whose constructor must not be called."""
+
+    def __init__(self, *args: Any) -> None:
+        Guarded.ran.append(args)
+
+
+@pytest.mark.parametrize("name", ["with_traceback", "add_note", "args", "__class__", "__notes__"])
+def test_attribute_from_the_wire_replaces_nothing_that_all_exceptions_have(name: str) -> None:
+    arrived = failures.rebuild(made_up(attributes={name: Instance}))
+
+    arrived.add_note("works")
+    arrived.with_traceback(None)
+    assert type(arrived) is ValueError
+    assert Guarded.ran == []
+
+
+def test_attribute_from_the_wire_runs_no_code_of_the_class() -> None:
+    record = made_up(module=__name__, name="Guarded", attributes={"level": 7, "other": 8})
+
+    arrived = failures.rebuild(record)
+
+    assert isinstance(arrived, Guarded)
+    assert arrived.__dict__ == {"other": 8}
+    assert Guarded.ran == []
+
+
+def test_class_is_sought_without_code_of_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    module = types.ModuleType("lazy_module")
+    module.__dict__["__getattr__"] = asked.append
+    monkeypatch.setitem(sys.modules, "lazy_module", module)
+
+    arrived = failures.rebuild(made_up(module="lazy_module", name="Anything"))
+
+    assert isinstance(arrived, RemoteError)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("UnicodeDecodeError", ["utf-8", b"x", -(2**40), -(2**40) + 1, "reason"]),
+        ("UnicodeEncodeError", ["utf-8", "x", -(2**40), -(2**40) + 1, "reason"]),
+        ("UnicodeTranslateError", ["x", -(2**40), -(2**40) + 1, "reason"]),
+    ],
+)
+def test_error_of_text_that_points_outside_of_it_is_not_rebuilt(name: str, args: Any) -> None:
+    arrived = failures.rebuild(made_up(name=name, args=args))
+
+    assert isinstance(arrived, RemoteError)
+    assert "the text" in str(arrived)
+
+
+def test_lines_of_sources_from_elsewhere_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "_MAX_LINES", 1000)
+
+    for number in range(20):
+        failures.rebuild(made_up(frames=[[f"/nowhere/{number}.py", 300, "f", "source"]]))
+
+    kept = [lines for name, (_, _, lines, _) in linecache.cache.items() if "/nowhere/" in name]
+    assert sum(map(len, kept)) <= 1000

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -13,7 +15,8 @@ from yarl import URL
 from atasks_ng.testing.broker import PrivateBroker
 from atasks_ng.testing.proxy import Proxy
 from atasks_ng.transport.backends.amqp.lane import Probe
-from atasks_ng.transport.backends.amqp.lane.probe import PROBE_AFTER, PROBE_TIMEOUT
+from atasks_ng.transport.backends.amqp.lane.probe import PROBE_AFTER, PROBE_TIMEOUT, SLOW_TIMEOUT
+from atasks_ng.transport.backends.amqp.lane.pulse import SharedTransport
 from tests.transport.amqp.test_transport import Peer, Peers
 
 #: Within which a dead link must be noticed while somebody waits, in seconds.
@@ -276,3 +279,31 @@ async def test_a_broker_that_cannot_answer_is_excused(excuse: str) -> None:
     line.turn(PROBE_TIMEOUT)
 
     assert len(line.reasons) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+async def test_a_broker_that_reads_slowly_has_more_time() -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport, _ = await loop.create_connection(asyncio.Protocol, *server.getsockname())
+        peer, _ = server.accept()
+        line = Line()
+        line.transport = SharedTransport(transport)
+        # More than both machines keep: the peer has none of the rest, and says so.
+        line.transport.write(bytes(64 * 1024 * 1024))
+        line.turn(PROBE_AFTER)
+        await asyncio.sleep(0.1)
+
+        line.turn(SLOW_TIMEOUT - 0.25)
+        assert line.reasons == []
+        line.turn(0.25)
+        assert len(line.reasons) == 1
+
+        # A machine that acknowledges nothing is not slow.
+        line.reasons.clear()
+        line.transport.get_extra_info = lambda name: None
+        line.turn(PROBE_AFTER + PROBE_TIMEOUT)
+        assert len(line.reasons) == 1
+
+        peer.close()
+        line.transport.abort()

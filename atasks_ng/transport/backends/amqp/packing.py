@@ -11,6 +11,9 @@ from .settings import Names
 # RabbitMQ closes the channel on a longer one, which is 49 days.
 _MAX_TTL_MS = 2**32 - 2
 
+# Queues whose keys are kept; a program that makes up names must not fill the memory.
+_MAX_KEYS = 1000
+
 
 class Packer:
     """
@@ -24,6 +27,9 @@ class Packer:
 
     def __init__(self, names: Names, address: str, max_bytes: int) -> None:
         self._names = names
+        # Asked for once: each is put together anew.
+        self._requests, self._replies = names.requests, names.replies
+        self._keys: dict[tuple[str, str], str] = {}
         self._address = address
         self._max_bytes = max_bytes
 
@@ -41,13 +47,13 @@ class Packer:
             return Parcel(names.control, message.target, message.body, message.id)
         if kind == PROCESS:
             return Parcel(names.replies, message.target, message.body, message.id)
-        assert kind in (ROOT, NESTED)
+        key = self._keys.get((kind, message.target)) or self._new_key(kind, message.target)
         ttl_ms = message.ttl_ms
         if ttl_ms is not None and ttl_ms > _MAX_TTL_MS:
             ttl_ms = None
         return Parcel(
-            names.requests,
-            names.key(message.target, nested=kind == NESTED),
+            self._requests,
+            key,
             message.body,
             message.id,
             self._address,
@@ -62,7 +68,14 @@ class Packer:
         except TooLargeError as exc:
             refusal = envelopes.Refusal(envelopes.decode(body).id, "TooLargeError", [*exc.args])
             body = envelopes.encode(refusal)
-        return Parcel(self._names.replies, address, body, id, mandatory=True, joins=True)
+        return Parcel(self._replies, address, body, id, mandatory=True, joins=True)
+
+    def _new_key(self, kind: str, queue: str) -> str:
+        assert kind in (ROOT, NESTED)
+        if len(self._keys) >= _MAX_KEYS:
+            self._keys.clear()
+        key = self._keys[kind, queue] = self._names.key(queue, nested=kind == NESTED)
+        return key
 
     def dead(self, body: bytes, id: str, reason: str, queue: str) -> Parcel:
         """Return a refused message on its way to where operators find it."""

@@ -40,9 +40,9 @@ BASIC_DELIVER = b"\x00\x3c\x00\x3c"
 BASIC_ACK = b"\x00\x3c\x00\x50"
 BASIC_NACK = b"\x00\x3c\x00\x78"
 
-#: A body up to this size is joined with its frames and with other messages into one write. 64 KiB:
-#: above it, copying costs more than a system call.
-SMALL_BODY_BYTES = 64 * 1024
+#: A body up to this size is joined with its frames and with other messages into one write. 128 KiB:
+#: what fits into a frame of the size that RabbitMQ agrees to.
+SMALL_BODY_BYTES = 128 * 1024
 
 #: Identities of calls are this long; a template has room for exactly that.
 ID_LENGTH = 32

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import struct
 import sys
 from collections.abc import Awaitable, Callable
@@ -22,12 +23,20 @@ if sys.platform == "linux":
 
 logger = logging.getLogger("atasks_ng.amqp")
 
+# Where Linux tells for how many milliseconds no acknowledgement has come: struct tcp_info has eight
+# bytes, twelve numbers of four bytes, and then that one.
+_LAST_ACK_AT = 8 + 12 * 4
+
 #: Seconds without news, while somebody waits for some, after which the broker is asked.
 PROBE_AFTER = 1.0
 
 #: How long it may take to answer, in seconds. In all a dead link is noticed within 5 s. A network
 #: that holds everything back for a second, on each way and behind other data, takes 3 s for it.
 PROBE_TIMEOUT = 3.25
+
+#: The same while the question waits behind what the broker does not read, and its machine says that
+#: it has room for no more: then the link is good, and the broker slows down who sends too much.
+SLOW_TIMEOUT = 15.0
 
 
 class Asked(Protocol):
@@ -98,9 +107,12 @@ class Probe:
             self._waited = 0.0
             return
         self._waited += elapsed
-        if self._waited >= PROBE_TIMEOUT:
+        limit = PROBE_TIMEOUT
+        if taken < self._written and _was_acknowledged(wire.transport, within=self._waited):
+            limit = SLOW_TIMEOUT
+        if self._waited >= limit:
             self._waited = 0.0
-            self._on_dead(f"no answer within {PROBE_TIMEOUT:g} s, and nothing else")
+            self._on_dead(f"no answer within {limit:g} s, and nothing else")
 
     def _count_taken(self) -> int:
         transport = self._wire.transport
@@ -111,6 +123,21 @@ def _look_at(asked: asyncio.Future[Any]) -> None:
     if not asked.cancelled() and asked.exception() is not None:
         # An answer, too; whatever else it means is found out elsewhere.
         logger.debug("asking the broker for a sign of life: %r", asked.exception())
+
+
+def _was_acknowledged(transport: SharedTransport, within: float) -> bool:
+    """Return True if the peer's machine has acknowledged something within some seconds."""
+    sock = transport.get_extra_info("socket")
+    if sys.platform != "linux" or sock is None:
+        return False
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_ACK_AT + 4)
+    except OSError:
+        return False
+    if len(info) < _LAST_ACK_AT + 4:
+        return False
+    (milliseconds,) = struct.unpack_from("I", info, _LAST_ACK_AT)
+    return bool(milliseconds < within * 1000)
 
 
 def _in_kernel(transport: SharedTransport) -> int:
