@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -111,6 +112,9 @@ def perform(args: argparse.Namespace) -> int:
         if args.processes is not None:
             return _supervise(args, url)
         loading.load_all(args.modules)
+        # Modules and all they made stay to the end: the collector need not look at them again.
+        gc.collect()
+        gc.freeze()
         worker = _worker(args, url)
         running = perform_until_stopped(worker, owns_process=args.owns_process, health=args.health)
         return asyncio.run(running)
