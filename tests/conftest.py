@@ -13,15 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from atasks_ng.places.namespaces import namespaces
 from atasks_ng.testing.broker import HOW_TO_INSTALL, PrivateBroker, find_server
 
 _BROKER_FIXTURES = {"amqp_url", "private_broker"}
 
-# No deadline: how long one example takes says more about the machine than about the code.
-settings.register_profile("atasks_ng", deadline=None, database=None)
+# No deadline: how long one example takes says more about the machine than about the code, and so
+# does how long it takes to make one.
+settings.register_profile(
+    "atasks_ng", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("atasks_ng")
 
 

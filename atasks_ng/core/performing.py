@@ -93,7 +93,9 @@ class Performing:
         call = self._call
         if self._task.kind is not STREAM:
             return await self._incoming.run(self._task, args, kwargs)
-        producing = Producing(self._incoming, call, self._task, self._codec, self._brought or {})
+        # Kept up to date by the run: what its consumer knows is no change to tell at the end.
+        self._brought = self._brought or {}
+        producing = Producing(self._incoming, call, self._task, self._codec, self._brought)
         await producing.run(args, kwargs)
         return None
 

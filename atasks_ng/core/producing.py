@@ -66,6 +66,8 @@ class Producing:
             if step is None:
                 await self._or_close(generator, self._wait_for_pull())
                 continue
+            if step.context:
+                self._brought.update(await context.unpack(self._codec, step.context))
             if step.verb == CLOSE:
                 await generator.aclose()
                 return
@@ -86,8 +88,6 @@ class Producing:
             raise
 
     async def _advance(self, generator: AsyncGenerator[Any, Any], step: envelopes.Pull) -> Any:
-        if step.context:
-            self._brought.update(await context.unpack(self._codec, step.context))
         if step.verb == THROW:
             what = "an exception to throw in"
             record = await payloads.decode(self._codec, step.payload, what)

@@ -30,13 +30,11 @@ EVERYWHERE = {
     "generator_as_argument": _LIVE,
     "exception_with_a_live_object": _LIVE,
     "exception_with_a_live_argument": _LIVE,
-    "errors_of_the_standard_library": f"{_LIVE}: decimal.DivisionByZero carries a class",
     "instance_of_a_plain_class": _FORM,
     "subclass_of_a_built_in": _FORM,
     "simple_namespace": _FORM,
     "addresses": _FORM,
     "memory_view": _FORM,
-    "exception_as_a_value": _FORM,
     "cancel_with_message_that_is_no_text": "a cancel message that is no text travels as its text",
     "cancel_before_the_task_starts": (
         "a coroutine cancelled before its first step shows the line where it is defined in its "

@@ -425,6 +425,24 @@ def set_and_reset_by_a_generator_that_is_closed(task, log):
 
 
 @program
+def set_by_the_consumer_before_it_closes_a_generator(task, log):
+    @task
+    async def f():
+        try:
+            yield 1
+        finally:
+            log(user.get("unset"))
+
+    async def main():
+        generator = f()
+        await anext(generator)
+        user.set("by the consumer")
+        await generator.aclose()
+
+    return main
+
+
+@program
 def set_over_a_value_and_reset_by_a_generator(task, log):
     @task
     async def f():

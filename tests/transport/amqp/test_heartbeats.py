@@ -70,6 +70,16 @@ async def open_wire(sock: socket.socket, heartbeat: int = 0) -> Wire:
     return wire
 
 
+async def lag_of_loop(seconds: float) -> float:
+    """Let time pass; return for how long at most the loop did not turn meanwhile."""
+    end = time.monotonic() + seconds
+    longest = 0.0
+    while (before := time.monotonic()) < end:
+        await asyncio.sleep(0.01)
+        longest = max(longest, time.monotonic() - before)
+    return longest
+
+
 def parse(data: bytes) -> list[bytes]:
     """Return the payloads of a stream of heartbeats and of frames made by `frame`."""
     found, at = [], 0
@@ -291,15 +301,17 @@ async def test_no_heartbeat_is_written_while_the_loop_turns(
     far = Far(sock)
     wire = await open_wire(near, heartbeat=1)
 
-    await asyncio.sleep(1.5)
+    # Where the machine is busy with something else, the loop may have stood.
+    turned = await lag_of_loop(seconds=1.5)
     while_it_turned = far.data
     time.sleep(1.5)  # noqa: ASYNC251  # what is tested
-    while_it_stood = far.data
+    while_it_stood = len(far.data) - len(while_it_turned)
     wire.abort()
     await asyncio.to_thread(far.close)
 
-    assert while_it_turned == b""
-    assert while_it_stood in (3 * HEARTBEAT_FRAME, 4 * HEARTBEAT_FRAME)
+    assert while_it_turned == b"" or turned > 0.2
+    assert while_it_stood >= 2 * len(HEARTBEAT_FRAME)
+    assert far.data == HEARTBEAT_FRAME * (len(far.data) // len(HEARTBEAT_FRAME))
 
 
 def test_a_loop_that_is_closed_is_given_up(pair: tuple[socket.socket, socket.socket]) -> None:
