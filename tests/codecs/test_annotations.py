@@ -89,7 +89,6 @@ class Endless:
 @pytest.mark.parametrize(
     "annotation",
     ["1/0", "][", "Missing.x", "__import__('nowhere')", 5, Endless(), [Endless()], object()],
-    ids=repr,
 )
 def test_annotation_that_makes_no_sense_is_skipped(annotation):
     Known = local_enum("Known")  # noqa: N806
@@ -127,9 +126,7 @@ def test_text_that_stands_for_itself_ends(monkeypatch):
     register_annotations(function)
 
 
-@pytest.mark.parametrize(
-    "function", [None, 5, print, functools.partial(task, 1), Endless()], ids=str
-)
+@pytest.mark.parametrize("function", [None, 5, print, functools.partial(task, 1), Endless()])
 def test_announcing_anything_never_raises(function):
     announce(function)
     register_annotations(function)
