@@ -108,7 +108,8 @@ def test_second_command_runs_tox() -> None:
     assert job == ".venv/bin/tox"
     # What it runs when it is told nothing: every environment but those asked for by name.
     assert "full" in config["tox"]["env_list"]
-    assert "pytest" in config["testenv:full"]["commands"]
+    assert config["testenv:full"]["commands"].startswith("{[tests]run}")
+    assert "pytest" in config["tests"]["run"]
 
 
 def test_scenarios_are_listed() -> None:
