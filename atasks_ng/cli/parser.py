@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .._version import __version__
+from ..transport.urls import mask_words
 from .errors import CommandError
 from .run import add_parser as add_run
 from .worker import add_parser as add_worker
@@ -41,9 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """Quotes what it does not understand, but for passwords."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(mask_words(message))
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog=PROGRAM,
         description="The transparent distributed await: workers that perform tasks, and programs "
         "that call them.",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.connecting import connect
 from ..places.namespaces import Namespace
 from ..router import get_router
-from ..transport.urls import URL_VARIABLE, default_url
+from ..transport.urls import URL_VARIABLE, default_url, mask
 from ..words import errors
 from ..worker.serving import serve
 from ..worker.stopping import STOP_SIGNALS, StopSignals
@@ -207,7 +207,8 @@ def _settle_transport(args: argparse.Namespace) -> None:
     if args.transport is None:
         args.transport = "amqp" if scheme in _SCHEMES["amqp"] else scheme
     elif scheme not in _SCHEMES[args.transport]:
-        raise CommandError(f"--transport {args.transport} cannot use a URL that begins {scheme}://")
+        shown = mask(args.url)
+        raise CommandError(f"--transport {args.transport} cannot use the URL {shown}")
     if args.mode == "server" and args.transport == "loopback":
         raise CommandError(
             "a server on the loopback transport hears no other process: use --mode loopback, or "

@@ -89,10 +89,32 @@ def split_urls(text: str) -> list[str]:
 
 
 def mask(url: str) -> str:
-    """Return a URL, or several, with their passwords replaced by ``***``."""
+    """
+    Return a URL, or several, with their passwords replaced by ``***``.
+
+    What is no URL may have a password, too: what could be one is not shown, either.
+    """
+    return ",".join(map(_mask, split_urls(url)))
+
+
+def mask_words(text: str) -> str:
+    """Return a text, with the passwords in it replaced where it quotes URLs."""
+    return re.sub(r"\S*(?:://|@)\S*", lambda word: mask(word[0]), text)
+
+
+def _mask(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
     # Up to the last "@": a password may have one that should have been escaped.
-    masked = [re.sub(r"(://[^:/@]*):.*@", r"\1:***@", each) for each in split_urls(url)]
-    return ",".join(masked)
+    login, at, place = rest.rpartition("@")
+    if not at:
+        # amqp://user:password, whose host was forgotten
+        return re.sub(r"(://[^:/?#\[]*):(?!\d*(?:[/?#]|\Z)).*", r"\1:***", url, flags=re.DOTALL)
+    if not separator:
+        return f"***@{place}"
+    user, colon, _ = login.partition(":")
+    return f"{scheme}://{user}:***@{place}" if colon else url
 
 
 def _schemes() -> str:

@@ -60,7 +60,7 @@ def test_help_names_every_argument_with_a_text(
         (["run"], "FILE_OR_MODULE"),
         (["run", "m", "--mode", "both"], "invalid choice: 'both'"),
         (["run", "m", "-M", "server"], "server on the loopback transport hears no other process"),
-        (["run", "m", "-T", "amqp", "-U", "loopback://"], "cannot use a URL that begins loopback"),
+        (["run", "m", "-T", "amqp", "-U", "loopback://"], "cannot use the URL loopback://"),
         (["run", "m", "-o", "mode=server"], "'mode' is the name of another option"),
     ],
 )

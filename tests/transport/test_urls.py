@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 from atasks_ng.transport import transport_from_url
@@ -9,7 +11,7 @@ from atasks_ng.transport.backends.amqp import AMQPTransport
 from atasks_ng.transport.backends.amqp.query import check_urls
 from atasks_ng.transport.backends.amqp.settings import Names
 from atasks_ng.transport.base import LoopbackTransport
-from atasks_ng.transport.urls import mask
+from atasks_ng.transport.urls import mask, mask_words
 from atasks_ng.words.errors import BadURLError, OptionError
 
 
@@ -35,6 +37,14 @@ def test_scheme_names_the_transport(url: str, kind: type) -> None:
         ("amqp://host/", "amqp://host/"),
         ("loopback://", "loopback://"),
         ("amqp://guest:s/e@c@host/", "amqp://guest:***@host/"),
+        ("amqp://gu/est:secret@host/", "amqp://gu/est:***@host/"),
+        ("amqp://guest:sec\nret@host/", "amqp://guest:***@host/"),
+        ("amqp://guest:secret", "amqp://guest:***"),
+        ("amqp://host:5672", "amqp://host:5672"),
+        ("amqp://[::1]:5672/", "amqp://[::1]:5672/"),
+        ("guest:secret@host", "***@host"),
+        ("amqp:guest:secret@host/", "***@host/"),
+        ("amqp://a:secret@x/,amqp://b:secret@y/", "amqp://a:***@x/,amqp://b:***@y/"),
     ],
 )
 def test_mask_hides_the_password(url: str, shown: str) -> None:
@@ -58,6 +68,41 @@ def test_url_that_is_refused_is_shown_without_its_password() -> None:
 
     assert "secret" not in str(caught.value)
     assert "secret" not in repr(caught.value)
+
+
+def test_mask_words_hides_the_passwords_in_a_sentence() -> None:
+    text = "no arguments: --ulr amqp://me:secret@host/ --url=amqp://me:secret me:secret@host, ok"
+
+    shown = "no arguments: --ulr amqp://me:***@host/ --url=amqp://me:*** ***@host, ok"
+    assert mask_words(text) == shown
+
+
+# What becomes of a password that was not escaped: a port, a path, a query, the part after '#', the
+# name of an option; and what the parsers of URLs quote in their errors.
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://me:12/secret@host/",
+        "amqp://me:12?secret@host/",
+        "amqp://me:12#secret@host/",
+        "amqp://me:12?secret=1@host/",
+        "amqp://me:p@host/secret@host/",
+        "amqp://me:secret/x@host/",
+        "amqp://me:secret[x@host/",
+        "amqp://me:secret\u2100@host/",
+        "amqp://me:secret",
+        "me:secret@host",
+        "amqp:me:secret@host/",
+        "amqp://me:secret@host:port/",
+        "amqp://host/?password=secret",
+    ],
+)
+def test_url_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(BadURLError) as caught:
+        transport_from_url(url)
+
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "secret" not in shown + repr(caught.value) + repr(caught.value.__context__)
 
 
 def test_option_that_the_transport_does_not_have_is_refused() -> None:

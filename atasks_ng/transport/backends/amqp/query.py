@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,11 @@ from ....words.errors import BadURLError
 from ...urls import mask, split_urls
 
 _FORM = "the form is amqp://user:password@host:5672/virtual-host"
+_HINT = "characters like '/', '@', '?' or '#' are written as %2F, %40, %3F, %23"
+
+# In a password that was not escaped. What follows would be shown as a port, a virtual host or the
+# name of an option.
+_AFTER_HOST = re.compile(r"://[^/?#]*(?:#|[/?].*[@#])", re.DOTALL)
 _FALSE, _TRUE = ("0", "no", "off", "false"), ("1", "yes", "on", "true")
 
 #: What aiormq takes from a URL.
@@ -36,19 +42,29 @@ def check_urls(text: str) -> list[URL]:
 
 
 def _check(text: str) -> URL:
-    try:
-        url = URL(text)
-        port = url.port
-    except ValueError as exc:
-        hint = "characters like '/', '@' or '#' in a password are written as %2F, %40, %23"
-        # Without its cause: that can quote a part of the password.
-        raise BadURLError(mask(text), f"{exc}; {_FORM}; {hint}") from None
+    url = _parsed(text)
+    if url is None:
+        # Not while the cause is handled: that can quote a part of the password, and would stay with
+        # this error as its context.
+        raise BadURLError(mask(text), f"its host or port cannot be read; {_FORM}; {_HINT}")
+    if _AFTER_HOST.search(text):
+        reason = f"there is an '@' or a '#' behind its host; {_FORM}; {_HINT}"
+        raise BadURLError(mask(text), reason)
     if url.scheme not in ("amqp", "amqps"):
         raise BadURLError(mask(text), f"its scheme is not amqp or amqps; {_FORM}")
     if not url.host:
         raise BadURLError(mask(text), f"it names no host; {_FORM}")
-    if port is not None and not 0 < port < 65536:
+    if url.port is not None and not 0 < url.port < 65536:
         raise BadURLError(mask(text), f"its port is out of range; {_FORM}")
+    return url
+
+
+def _parsed(text: str) -> URL | None:
+    try:
+        url = URL(text)
+        url.port  # noqa: B018  # read late by some versions of yarl
+    except ValueError:
+        return None
     return url
 
 
@@ -83,7 +99,9 @@ def _value(text: str, name: str, told: str) -> Any:
         read = _READ[name]
     except KeyError:
         known = ", ".join((*_READ, *_OF_AIORMQ))
-        raise BadURLError(mask(text), f"it has no option {name!r}: they are {known}") from None
+        # Without its query: who mistakes the place for a password's must not find it in a log.
+        shown = mask(re.sub(r"\?[^,]*", "", text))
+        raise BadURLError(shown, f"it has no option {name!r}: they are {known}") from None
     try:
         return read(told)
     except ValueError as exc:
@@ -124,4 +142,5 @@ _READ: dict[str, Callable[[str], Any]] = {
     "max_message_bytes": _whole,
     "fast": _flag,
     "confirms": _flag,
+    "insecure": str,
 }
