@@ -195,34 +195,3 @@ def test_url_alone_cannot_turn_verification_off(value: str) -> None:
         AMQPTransport("tls", f"amqps://me:secret@host/?no_verify_ssl={value}")
 
     assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "told"),
-    [
-        ("amqp://127.0.0.1:9/", []),
-        ("amqp://[::1]:9/", []),
-        ("amqp://localhost:9/", []),
-        ("amqp://192.0.2.1/", ["not encrypted", "'guest'"]),
-        ("amqp://me:secret@192.0.2.1/", ["not encrypted"]),
-        ("amqps://me:secret@192.0.2.1/", []),
-        ("amqps://guest:secret@192.0.2.1/", ["'guest'"]),
-        ("amqps://me:secret@192.0.2.1/?no_verify_ssl=1", ["not verified"]),
-    ],
-)
-def test_risks_of_a_url_are_told(url: str, told: list[str]) -> None:
-    risks = AMQPTransport("tls", url, unsafe_no_verify=True).settings.risks()
-
-    assert len(risks) == len(told)
-    assert all(part in risk for part, risk in zip(told, risks, strict=True))
-    assert "secret" not in "".join(risks)
-
-
-async def test_risks_are_logged_when_connecting(caplog: pytest.LogCaptureFixture) -> None:
-    # A name that no resolver knows.
-    transport = AMQPTransport("tls", "amqp://me:secret@broker.invalid/")
-
-    with caplog.at_level(logging.WARNING), pytest.raises(ConnectionLostError):
-        await transport.connect()
-
-    assert ["not encrypted" in each.message for each in caplog.records] == [True]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
+import hashlib
+import re
 from collections.abc import Awaitable, Callable
 
 from yarl import URL
@@ -11,6 +12,7 @@ from yarl import URL
 from ....words.errors import BadURLError, OptionError
 from ....words.options import check_name
 from ...urls import mask
+from . import risks
 from .query import check_urls
 
 #: Returns a user and a password; called anew each time a broker is dialed.
@@ -46,6 +48,8 @@ class Settings:
             has it confirmed.
         credentials: Asked for a user and a password at each dial, or ``None``: the URL has them.
         unsafe_no_verify: Whether a URL may turn off the verification of certificates.
+        insecure: ``"warn"``, ``"refuse"`` or ``"allow"``: a way to the broker on which others can
+            listen or pass for it, or a user that everybody knows.
     """
 
     url: str = dataclasses.field(repr=False)
@@ -63,6 +67,7 @@ class Settings:
     confirms: bool = False
     credentials: Credentials | None = dataclasses.field(default=None, repr=False)
     unsafe_no_verify: bool = False
+    insecure: str = "warn"
 
     def __post_init__(self) -> None:
         check_name("prefix", self.prefix)
@@ -80,8 +85,15 @@ class Settings:
             raise OptionError(f"max_message_bytes={size!r}: give a number of bytes above 0")
         if self.credentials is not None and not callable(self.credentials):
             raise OptionError("credentials= must be a function that returns a user and a password")
-        for url in check_urls(self.url):
+        if self.insecure not in risks.POLICIES:
+            allowed = ", ".join(risks.POLICIES)
+            raise OptionError(f"insecure={self.insecure!r} does not exist: use one of {allowed}")
+        for url in self.urls:
             self._check_verified(url)
+            if self.insecure == "refuse":
+                risks.refuse(url, self._has_login)
+        if len(self.names.inbox("0" * _IDENTITY_LENGTH)) > _LONGEST_NAME:
+            raise OptionError("prefix=, namespace= and the user are too long together")
 
     def _check_verified(self, url: URL) -> None:
         if url.query.get("no_verify_ssl", "0") == "0" or self.unsafe_no_verify:
@@ -110,36 +122,51 @@ class Settings:
         query = {"name": name, **url.query, "heartbeat": str(self.heartbeat)}
         return url.with_query(query)
 
+    @property
+    def names(self) -> Names:
+        """What things are called on the broker."""
+        return Names(f"{self.prefix}.{self.namespace}", owner_of(self.urls[0].user))
+
+    @property
+    def _has_login(self) -> bool:
+        return self.credentials is not None
+
     def risks(self) -> list[str]:
         """Return what an operator should know about the safety of the way to the broker."""
-        risks = []
-        for url in self.urls:
-            if _is_loopback(url.host or ""):
-                continue
-            shown = mask(str(url))
-            if url.scheme == "amqp":
-                risks.append(
-                    f"{shown} is not encrypted: who is on the way can read calls and the password, "
-                    "and change them; use amqps://"
-                )
-            elif url.query.get("no_verify_ssl", "0") != "0":
-                risks.append(f"{shown} is not verified: anybody on the way can pass for the broker")
-            if self.credentials is None and (url.user or "guest") == "guest":
-                risks.append(
-                    f"{shown} is used as 'guest', a user that everybody knows: create one for this "
-                    "service"
-                )
-        return risks
+        return [risk for url in self.urls for risk in risks.of(url, self._has_login)]
+
+    def tell_risks(self) -> None:
+        """Log them, each once in the life of this process, unless that is not wanted."""
+        if self.insecure != "allow":
+            for risk in self.risks():
+                risks.warn(risk)
 
 
 _DURATIONS = ("heartbeat", "request_timeout", "reply_expires", "reconnect_delay", "access_grace")
 
+# RabbitMQ takes no longer name of a queue, and no longer routing key; and what new_id() returns.
+_LONGEST_NAME = 255
+_IDENTITY_LENGTH = 32
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+_LONGEST_OWNER = 32
+
+
+def owner_of(user: str | None) -> str:
+    """
+    Return a user as a part of names, by which permissions can be given.
+
+    Args:
+        user: As logged in with; ``None`` is ``"guest"``.
+    """
+    # Dots, too: what is permitted to "a" by the pattern "^reply\\.a\\." must not be "a.b"'s.
+    owner = re.sub(r"[^A-Za-z0-9_-]", lambda found: _percent(found[0]), user or "guest")
+    if len(owner) > _LONGEST_OWNER:
+        return hashlib.blake2b(owner.encode(), digest_size=_LONGEST_OWNER // 2).hexdigest()
+    return owner
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,9 +176,14 @@ class Names:
 
     Each begins with ``<prefix>.<namespace>``, so that permissions can be given by pattern. A colon
     cannot be part of a queue's name given by users: ``<queue>:nested`` belongs to nobody else.
+
+    Attributes:
+        base: That beginning.
+        owner: Whose the queues of replies are, as :func:`owner_of` has it; or nothing.
     """
 
     base: str
+    owner: str = ""
 
     @property
     def requests(self) -> str:
@@ -179,7 +211,12 @@ class Names:
 
     def inbox(self, identity: str) -> str:
         """Return the queue, and address, of one process."""
-        return f"{self.base}.reply.{identity}"
+        return f"{self.own}{identity}"
+
+    @property
+    def own(self) -> str:
+        """How the addresses of one user's processes begin."""
+        return f"{self.base}.reply.{self.owner}." if self.owner else f"{self.base}.reply."
 
     @staticmethod
     def key(queue: str, *, nested: bool) -> str:

@@ -27,7 +27,7 @@ from .parcels import Delivered, Parcel, Returned, part
 from .peers import Peers
 from .query import take_options
 from .session import Session
-from .settings import Credentials, Names, Settings
+from .settings import Credentials, Settings
 from .windows import Window
 
 logger = logging.getLogger("atasks_ng.amqp")
@@ -65,6 +65,9 @@ class AMQPTransport(Transport):
             the URL; called anew each time a broker is dialed. A plain function must not wait.
         unsafe_no_verify: Allow ``no_verify_ssl=1`` in the URL, which lets anybody pass for the
             broker.
+        insecure: What to do about a way to another machine that is not encrypted or not verified,
+            and about the user ``guest`` there: ``"warn"`` logs it once, ``"refuse"`` raises,
+            ``"allow"`` says nothing. The URL cannot take back a ``"refuse"`` given here.
 
     Raises:
         BadURLError: The URL cannot be used.
@@ -89,6 +92,7 @@ class AMQPTransport(Transport):
         confirms: bool = False,
         credentials: Credentials | None = None,
         unsafe_no_verify: bool = False,
+        insecure: str = "warn",
     ) -> None:
         url, told = take_options(url if isinstance(url, str) else ",".join(url))
         settings = Settings(
@@ -107,10 +111,11 @@ class AMQPTransport(Transport):
             confirms=confirms,
             credentials=credentials,
             unsafe_no_verify=unsafe_no_verify,
+            insecure=insecure,
         )
         self.settings = dataclasses.replace(settings, **told)
         super().__init__(namespace)
-        self._names = Names(f"{self.settings.prefix}.{namespace}")
+        self._names = self.settings.names
         self._be_new()
 
     def _be_new(self) -> None:
@@ -145,8 +150,7 @@ class AMQPTransport(Transport):
             return
         if not self._is_alive:
             self._be_new()
-        for risk in self.settings.risks():
-            logger.warning("%s", risk)
+        self.settings.tell_risks()
         keeper = Keeper(
             self.settings, self._names, self._new_session, self._use, lambda: self.receiver
         )
