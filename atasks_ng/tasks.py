@@ -21,6 +21,7 @@ from typing import (
 
 from .codecs.annotations import announce
 from .core.functions import AnyFunction, checker_of, kind_of, looking_like, name_of
+from .core.validation import Validator, checked
 from .places.namespaces import namespaces
 from .places.registry import STREAM, Task
 from .router import get_router
@@ -51,6 +52,7 @@ class DefinitionOptions(CallOptions, total=False):
     executor: Literal["loop", "thread"] | None
     ack: Literal["late", "early"]
     max_attempts: int
+    validate: bool
 
 
 class TaskFunction(Generic[P, R_co]):
@@ -171,9 +173,12 @@ def atask(
         timeout: Longest time in seconds, or a timedelta, from call to end; then the body is
             cancelled and the caller gets ``TimeoutError``. ``None`` sets no limit.
         executor: ``"loop"`` or ``"thread"``, for a plain function.
+        validate: Check the arguments of each call against the annotations of the function, here
+            and on the worker; see :class:`~atasks_ng.words.options.TaskOptions`.
 
     Raises:
-        OptionError: An option does not exist or is out of range.
+        OptionError: An option does not exist or is out of range, or needs a package that is not
+            installed.
         RegisteredTwiceError: Another function has this name.
         TypeError: What was decorated cannot be called.
     """
@@ -192,17 +197,21 @@ def _make(function: Any, name: str | None, namespace: str, options: TaskOptions)
     if not callable(function):
         raise TypeError(f"@atask needs a function, not {function!r}")
     kind = kind_of(function, options.executor)
-    task = Task(name or name_of(function), namespace, function, kind, options)
+    check = Validator(function) if options.validate else checker_of(function)
+    # The worker checks, too: who sends a call need not be this program.
+    body = checked(function, check) if options.validate else function
+    task = Task(name or name_of(function), namespace, body, kind, options)
     namespaces.get(namespace).registry.register(task)
     announce(function)
-    return _stub(task, options)
+    return _stub(task, function, check, options)
 
 
-def _stub(task: Task, options: TaskOptions) -> FunctionType:
-    check = checker_of(task.function)
+def _stub(
+    task: Task, function: AnyFunction, check: AnyFunction, options: TaskOptions
+) -> FunctionType:
     namespace = task.namespace
-    qualname = getattr(task.function, "__qualname__", task.name)
-    name = getattr(task.function, "__name__", task.name)
+    qualname = getattr(function, "__qualname__", task.name)
+    name = getattr(function, "__name__", task.name)
 
     def stub(*args: Any, **kwargs: Any) -> Any:
         check(*args, **kwargs)
@@ -219,8 +228,8 @@ def _stub(task: Task, options: TaskOptions) -> FunctionType:
         return generator
 
     shape = stream if task.kind == STREAM else stub
-    made: Any = looking_like(_as_function(shape), task.function, task.kind)
-    made.options = lambda **changes: _stub(task, options.replace(changes))
+    made: Any = looking_like(_as_function(shape), function, task.kind)
+    made.options = lambda **changes: _stub(task, function, check, options.replace(changes))
     result: FunctionType = made
     return result
 

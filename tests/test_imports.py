@@ -27,6 +27,7 @@ HEAVY = [
     "atasks_ng.observe",
     "atasks_ng.testing",
     "cloudpickle",
+    "cryptography",
     "hypothesis",
     "multiprocessing",
     "numpy",
@@ -34,6 +35,7 @@ HEAVY = [
     "prometheus_client",
     "pydantic",
     "subprocess",
+    "typeguard",
 ]
 
 

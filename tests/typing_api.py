@@ -65,6 +65,7 @@ async def nothing() -> None: ...
     window=3,
     ack="early",
     max_attempts=5,
+    validate=True,
 )
 async def resize(image: bytes, *sizes: int, **more: float) -> list[bytes]:
     return [image]

@@ -150,7 +150,7 @@ class _Scan:
 
     def look_at_function(self, function: Any) -> None:
         """Note the annotations of a function, and the classes of its defaults."""
-        scope = _Scope(getattr(function, "__globals__", {}), _closure_of(function))
+        scope = _Scope(getattr(function, "__globals__", {}), closure_of(function))
         self._note(getattr(function, "__annotations__", {}).values(), scope)
         defaults = getattr(function, "__defaults__", None) or ()
         defaults += tuple((getattr(function, "__kwdefaults__", None) or {}).values())
@@ -254,7 +254,8 @@ def _is_class_of(value: Any, module: str) -> bool:
     return isinstance(value, type) and value.__module__ == module
 
 
-def _closure_of(function: Any) -> dict[str, Any]:
+def closure_of(function: Any) -> dict[str, Any]:
+    """Return the names of enclosing functions that a function uses, with their values."""
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
     found = {}
     for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):

@@ -22,7 +22,8 @@ class Task:
     Attributes:
         name: Its name on the wire, ``module:qualname`` unless another was given.
         namespace: Its namespace.
-        function: The function as it was written.
+        function: What workers call: the function as it was written, perhaps behind a check of its
+            arguments.
         kind: ``"coroutine"``, ``"stream"`` (an async generator), ``"awaitable"`` (a plain
             function whose result is awaited on the loop) or ``"plain"`` (runs in a thread).
         options: Its options.

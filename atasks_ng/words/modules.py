@@ -1,9 +1,13 @@
-"""Names of modules that mean the same on every machine."""
+"""Names of modules that mean the same on every machine, and packages that may be missing."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from types import ModuleType
+
+from .errors import OptionError
 
 # What the main module is called in the process that runs it, and in spawned children of it.
 _MAIN = ("__main__", "__mp_main__")
@@ -32,3 +36,24 @@ def local_name(module: str) -> str:
     if module not in sys.modules and module == main_name():
         return "__main__"
     return module
+
+
+def import_extra(package: str, extra: str, what: str) -> ModuleType:
+    """
+    Import a module of a package that comes with an extra.
+
+    Args:
+        package: The module.
+        extra: Name of the extra in ``pip install 'atasks_ng[extra]'``.
+        what: What needs it, for the error.
+
+    Raises:
+        OptionError: It is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as exc:
+        name = package.partition(".")[0]
+        raise OptionError(
+            f"{what} needs the package {name}: pip install 'atasks_ng[{extra}]'"
+        ) from exc

@@ -36,6 +36,9 @@ class TaskOptions:
             not, and its caller gets ``WorkerLostError``.
         max_attempts: How many workers a call may be lost with before its caller gets
             ``WorkerLostError``.
+        validate: True: arguments of other types than the annotations of the function say are a
+            ``TypeError`` at the call, before anything is sent, and once more on the worker.
+            Needs ``pip install 'atasks_ng[validate]'``.
     """
 
     queue: str = "default"
@@ -44,6 +47,7 @@ class TaskOptions:
     window: int = 1
     ack: str = "late"
     max_attempts: int = 3
+    validate: bool = False
 
     def __post_init__(self) -> None:
         check_name("queue", self.queue)
@@ -57,6 +61,8 @@ class TaskOptions:
             raise OptionError(f"ack={self.ack!r} does not exist: use 'late' or 'early'")
         if type(self.max_attempts) is not int or self.max_attempts < 1:
             raise OptionError(f"max_attempts={self.max_attempts!r}: give a whole number above 0")
+        if type(self.validate) is not bool:
+            raise OptionError(f"validate={self.validate!r}: give True or False")
         if type(self.window) is not int or not 1 <= self.window <= 65535:
             raise OptionError(f"window={self.window!r}: give a whole number from 1 to 65535")
 

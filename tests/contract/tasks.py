@@ -518,3 +518,25 @@ async def stream_variables(n: int) -> AsyncGenerator[str, None]:
         seen = travelling.get("unset")
         travelling.set(f"item {number}")
         yield seen
+
+
+# -- arguments that are checked ------------------------------------------------------------------
+
+
+@atask(validate=True)
+async def scale(key: str, numbers: list[int], *, by: float | None = None) -> list[float]:
+    note(key, "scaled")
+    return [number * (by or 1) for number in numbers]
+
+
+@atask(validate=True)
+def scale_in_thread(key: str, numbers: list[int]) -> int:
+    note(key, "scaled")
+    return sum(numbers)
+
+
+@atask(validate=True)
+async def scale_stream(key: str, numbers: list[int]) -> AsyncGenerator[int, None]:
+    note(key, "scaled")
+    for number in numbers:
+        yield number
