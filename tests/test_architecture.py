@@ -39,8 +39,10 @@ OUTSIDE = {
     "pamqp": ["transport.backends.amqp"],
     "yarl": ["transport.backends.amqp"],
     "cloudpickle": ["codecs.cloudpickle_codec"],
+    "cryptography": ["codecs.encrypted_codec"],
     "msgpack": ["protocol.envelopes", "codecs"],
     "opentelemetry": ["core.context", "observe"],
+    "typeguard": ["core.validation"],
 }
 
 

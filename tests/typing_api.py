@@ -33,6 +33,8 @@ from atasks_ng import (
 from atasks_ng.codecs import (
     CloudpickleCodec,
     Codec,
+    CompressedCodec,
+    EncryptedCodec,
     JsonCodec,
     MsgpackCodec,
     PickleCodec,
@@ -385,6 +387,12 @@ def codecs() -> None:
     for codec in (MsgpackCodec(), JsonCodec("a"), PickleCodec("b"), CloudpickleCodec("c")):
         assert_type(codec.namespace, str)
         assert_type(codec.name, str)
+    compressed = CompressedCodec(MsgpackCodec(), "other", threshold=100, level=9, max_bytes=1000)
+    encrypted = EncryptedCodec(compressed, "a key of one's own", "other")
+    assert_type(encrypted.inner, Codec)
+    EncryptedCodec(MsgpackCodec(), key=[b"the key of tomorrow", "the key of today"])
+    EncryptedCodec(MsgpackCodec(), key=lambda: "the key of now")
+    EncryptedCodec(MsgpackCodec(), 42)  # type: ignore[arg-type]
     ReversingCodec(namespace="default")
     AsyncCodec()
     assert_type(get_codec(), Codec | None)

@@ -9,6 +9,7 @@ from .base import Codec, get_codec
 from .classes import register
 from .cloudpickle_codec import CloudpickleCodec
 from .compressed_codec import CompressedCodec
+from .encrypted_codec import EncryptedCodec
 from .json_codec import JsonCodec
 from .msgpack_codec import MsgpackCodec
 from .pickle_codec import PickleCodec
@@ -17,6 +18,7 @@ __all__ = [
     "CloudpickleCodec",
     "Codec",
     "CompressedCodec",
+    "EncryptedCodec",
     "JsonCodec",
     "MsgpackCodec",
     "PickleCodec",
