@@ -10,6 +10,7 @@ from typing import NoReturn
 from .._version import __version__
 from ..transport.urls import mask_words
 from .errors import CommandError
+from .operating import add_parsers as add_operating
 from .run import add_parser as add_run
 from .worker import add_parser as add_worker
 
@@ -54,12 +55,13 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser: argparse.ArgumentParser = _Parser(
         prog=PROGRAM,
-        description="The transparent distributed await: workers that perform tasks, and programs "
-        "that call them.",
+        description="The transparent distributed await: workers that perform tasks, programs that "
+        "call them, and what their broker needs.",
         epilog="Where a URL can be given, $ATASKS_NG_URL is its default.",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_worker(commands)
     add_run(commands)
+    add_operating(commands)
     return parser

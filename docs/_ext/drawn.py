@@ -147,6 +147,8 @@ DRAWN: dict[str, Callable[[], str]] = {
     "command": lambda: command_help(""),
     "command worker": lambda: command_help("worker"),
     "command run": lambda: command_help("run"),
+    "command permissions": lambda: command_help("permissions"),
+    "command declare": lambda: command_help("declare"),
 }
 
 

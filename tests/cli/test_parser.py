@@ -23,7 +23,9 @@ def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == f"atasks-ng {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["worker"], ["run"]])
+@pytest.mark.parametrize(
+    "command", [[], ["worker"], ["run"], ["permissions"], ["declare"]], ids=" ".join
+)
 def test_help_names_every_argument_with_a_text(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,6 +59,13 @@ def test_help_names_every_argument_with_a_text(
         (["worker", "m", "--url", "amqp://h/", "--grace", "-1"], "grace=-1.0: give 0 seconds"),
         (["worker", "m", "--url", "amqp://h/", "--queue", "a b"], "queue='a b' is not a name"),
         (["worker", "m", "--url", "amqp://h/", "--namespace", "/"], "namespace='/' is not a name"),
+        (["permissions", "alice"], "--role"),
+        (["permissions", "alice", "--role", "king"], "role 'king' does not exist: use caller,"),
+        (["permissions", "alice", "--role", "caller", "--namespace", "/"], "is not a name"),
+        (["permissions", "alice", "--role", "worker", "--queue", "a|b"], "is not a name"),
+        (["declare"], "pass --url amqp://user:password@host/ or set ATASKS_NG_URL"),
+        (["declare", "--url", "amqp://h/", "--queue", "a b"], "queue='a b' is not a name"),
+        (["declare", "--url", "amqp://h/?prefix=a b"], "prefix='a b' is not a name"),
         (["run"], "FILE_OR_MODULE"),
         (["run", "m", "--mode", "both"], "invalid choice: 'both'"),
         (["run", "m", "-M", "server"], "server on the loopback transport hears no other process"),
@@ -119,3 +128,53 @@ def test_child_command_keeps_no_limit() -> None:
     args = parse("worker", "m", "--grace", "none", "--processes", "1")
 
     assert parse(*child_command(args, "w-1")[3:]).grace is None
+
+
+@pytest.mark.parametrize("command", ["worker", "run", "permissions", "declare"])
+def test_what_is_not_understood_is_quoted_without_passwords(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "amqp://me:secret@host/"
+
+    status = main(
+        [command, "x", "--role=caller", f"--ulr={url}", "-Z", url, "-Y", "me:secret@host"]
+    )
+
+    assert status == 2
+    said = capsys.readouterr()
+    assert "me:***@host" in said.err
+    assert "secret" not in said.err + said.out
+
+
+TASKS = "tests.transport.amqp.permitted_tasks"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["worker", TASKS, "--url=me:secret@host"],
+        ["worker", TASKS, "--url=amqp://me:sec/secret@host"],
+        ["run", TASKS, "--transport=amqp", "--url=me:secret@host"],
+        ["run", TASKS, "--url=me:secret@host"],
+        ["declare", "--url=me:secret@host"],
+        ["declare", "--url=amqp://me:secret@host/?nope=1"],
+    ],
+)
+def test_url_that_cannot_be_used_is_shown_without_its_password(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) != 0
+
+    said = capsys.readouterr()
+    assert "host" in said.err
+    assert "secret" not in said.err + said.out
+
+
+def test_help_does_not_show_the_url_of_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATASKS_NG_URL", "amqp://me:secret@host/")
+    for command in ([], ["worker"], ["run"], ["permissions"], ["declare"]):
+        assert main([*command, "--help"]) == 0
+
+    assert "secret" not in capsys.readouterr().out

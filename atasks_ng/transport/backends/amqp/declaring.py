@@ -26,6 +26,12 @@ logger = logging.getLogger("atasks_ng.amqp")
 Arguments = dict[str, FieldValue]
 T = TypeVar("T")
 
+#: The exchanges of a namespace, by the last part of their names, and their types.
+EXCHANGES = {"req": "direct", "reply": "direct", "ctl": "direct", "dead": "fanout"}
+
+#: How long refused messages are kept, and how many.
+DEAD_QUEUE: Arguments = {"x-message-ttl": 7 * 24 * 3600 * 1000, "x-max-length": 10_000}
+
 # No queue's name has a colon in front, so no queue gets what is published to find out whether one
 # may.
 _NO_QUEUE = ":probe"

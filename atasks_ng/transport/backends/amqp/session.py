@@ -28,7 +28,7 @@ from aiormq.exceptions import ChannelAccessRefused
 
 from ....words.errors import ConnectionLostError
 from .access import Access
-from .declaring import Arguments, Declarer
+from .declaring import DEAD_QUEUE, EXCHANGES, Arguments, Declarer
 from .dialing import Target
 from .lane.base import OnBody, OnDelivered, OnReturned
 from .lane.patience import is_answered
@@ -42,10 +42,6 @@ logger = logging.getLogger("atasks_ng.amqp")
 
 # The broker sends this many replies ahead of their acknowledgement.
 _INBOX_PREFETCH = 5000
-
-# How long refused messages are kept, and how many.
-_DEAD_TTL_MS = 7 * 24 * 3600 * 1000
-_DEAD_LENGTH = 10_000
 
 T = TypeVar("T")
 
@@ -168,13 +164,8 @@ class Session:
 
     async def _declare(self) -> None:
         declarer, names = self._declarer, self._names
-        for exchange, kind in (
-            (names.requests, "direct"),
-            (names.replies, "direct"),
-            (names.control, "direct"),
-            (names.dead, "fanout"),
-        ):
-            await declarer.exchange(exchange, kind)
+        for part, kind in EXCHANGES.items():
+            await declarer.exchange(f"{names.base}.{part}", kind)
         # Durable and expiring, not exclusive: replies that come while the link is away are kept.
         expires: Arguments = {"x-expires": self._settings.reply_expires * 1000}
         await declarer.queue(self.address, expires)
@@ -274,8 +265,7 @@ class Session:
         if queue not in self._bound:
             self._bound.add(queue)
             await declarer.bind(self.address, names.control, queue)
-        arguments = {"x-message-ttl": _DEAD_TTL_MS, "x-max-length": _DEAD_LENGTH}
-        await declarer.queue(names.dead, arguments)
+        await declarer.queue(names.dead, DEAD_QUEUE)
         await declarer.bind(names.dead, names.dead)
 
     async def adjust(self, window: Window, *, shrink: bool = False) -> None:

@@ -159,14 +159,14 @@ def owner_of(user: str | None) -> str:
         user: As logged in with; ``None`` is ``"guest"``.
     """
     # Dots, too: what is permitted to "a" by the pattern "^reply\\.a\\." must not be "a.b"'s.
-    owner = re.sub(r"[^A-Za-z0-9_-]", lambda found: _percent(found[0]), user or "guest")
+    owner = re.sub(r"[^A-Za-z0-9_-]", lambda found: _hex(found[0]), user or "guest")
     if len(owner) > _LONGEST_OWNER:
         return hashlib.blake2b(owner.encode(), digest_size=_LONGEST_OWNER // 2).hexdigest()
     return owner
 
 
-def _percent(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode())
+def _hex(character: str) -> str:
+    return "".join(f":{byte:02X}" for byte in character.encode())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
