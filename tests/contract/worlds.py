@@ -30,7 +30,14 @@ import aiormq
 import pytest
 
 from atasks_ng import connect, serve
-from atasks_ng.codecs import CloudpickleCodec, Codec, JsonCodec, MsgpackCodec, PickleCodec
+from atasks_ng.codecs import (
+    CloudpickleCodec,
+    Codec,
+    EncryptedCodec,
+    JsonCodec,
+    MsgpackCodec,
+    PickleCodec,
+)
 from atasks_ng.router import Router, get_router
 from atasks_ng.transport.backends.amqp.settings import Names
 from atasks_ng.transport.base import Transport
@@ -72,6 +79,7 @@ CODECS: dict[str, Callable[[], Codec]] = {
     "cloudpickle": CloudpickleCodec,
     "json": JsonCodec,
     "async": AsyncCodec,
+    "encrypted": lambda: EncryptedCodec(MsgpackCodec(), "the key of the contract"),
 }
 
 
