@@ -108,14 +108,23 @@ class Performing:
             timeout = (call.request.ttl_ms or 0) / 1000
             return envelopes.Refusal(call.id, "DeadlineError", [self._task.name, timeout])
         try:
-            record = failures.describe(exc, self._incoming.worker, self._task.name, call.thrown)
-            payload = await payloads.encode_failure(self._codec, record)
-            self._incoming.check_size(payload)
+            payload = await self._description(exc, call.thrown)
         except Exception:
             # Refused by the codec, or it has code of its own that fails whoever looks at it.
-            return envelopes.Refusal(call.id, "RemoteError", failures.summary_of(exc))
+            summary = failures.summary_of(exc)
+            try:
+                # Not in the open if it can be had otherwise: the codec may encrypt.
+                payload = await self._description(errors.RemoteError(*summary))
+            except Exception:
+                return envelopes.Refusal(call.id, "RemoteError", summary)
         changes = await self._changes() if context.is_needed() else None
         return envelopes.Failure(call.id, self._uncancelled(), changes, payload)
+
+    async def _description(self, exc: BaseException, thrown: BaseException | None = None) -> bytes:
+        record = failures.describe(exc, self._incoming.worker, self._task.name, thrown)
+        payload = await payloads.encode_failure(self._codec, record)
+        self._incoming.check_size(payload)
+        return payload
 
     async def _changes(self) -> envelopes.Baggage | None:
         """Return the context variables that the body changed, if they can be encoded."""

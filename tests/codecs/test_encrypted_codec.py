@@ -29,7 +29,13 @@ from atasks_ng.codecs import (
 from atasks_ng.codecs.encrypted_codec import OVERHEAD_BYTES
 from atasks_ng.codecs.keys import KeyRing
 from atasks_ng.testing.proxy import Proxy
-from atasks_ng.words.errors import DecodeError, EncodeError, IncompatibleError, OptionError
+from atasks_ng.words.errors import (
+    DecodeError,
+    EncodeError,
+    IncompatibleError,
+    OptionError,
+    RemoteError,
+)
 from tests.codecs.test_contract import VALUES
 from tests.contract.worlds import Broker, open_broker
 
@@ -375,6 +381,11 @@ async def fails(value: str) -> None:
 
 
 @atask(namespace=WIRE)
+async def fails_at_length(value: str) -> None:
+    raise CanaryError(value, "x" * 5_000_000)
+
+
+@atask(namespace=WIRE)
 async def streams() -> AsyncIterator[str]:
     got = CANARY
     while True:
@@ -389,6 +400,8 @@ async def exercise() -> None:
     with pytest.raises(CanaryError) as caught:
         await fails(CANARY)
     assert caught.value.args == (CANARY,)
+    with pytest.raises(RemoteError, match=CANARY):
+        await fails_at_length(CANARY)
     stream: Any = streams()
     assert await anext(stream) == CANARY
     assert await stream.asend(CANARY.upper()) == CANARY.upper()
