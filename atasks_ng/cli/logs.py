@@ -40,5 +40,7 @@ def configure_loggers(names: Iterable[str], verbosity: int) -> None:
 
 def _quieten_client(level: int) -> None:
     # It reports each failed try as an error; the transport says the same, once, with the reason.
-    if level > logging.DEBUG:
-        logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+    # And never at the level debug: that shows every frame it sends, with arguments and results.
+    logging.getLogger("aiormq").setLevel(
+        logging.CRITICAL if level > logging.DEBUG else logging.INFO
+    )

@@ -55,9 +55,13 @@ class Dialer:
     Args:
         settings: How to treat them.
         clock: Tells the time in seconds; that of the running loop by default.
+
+    Attributes:
+        is_asking: True from asking for credentials until they have come: if that fails, it stays.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] | None = None) -> None:
+        self.is_asking = False
         self._settings = settings
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._turn = 0
@@ -80,7 +84,9 @@ class Dialer:
         urls = self._settings.urls
         url = urls[self._turn % len(urls)]
         if self._settings.credentials is not None:
+            self.is_asking = True
             user, password = await self._ask(self._settings.credentials)
+            self.is_asking = False
             url = url.with_user(user).with_password(password)
         return Target(url, mask(str(url)), url.user or "guest")
 

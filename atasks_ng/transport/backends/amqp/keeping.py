@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiormq.exceptions import AMQPError
 
-from ....words.errors import AccessDeniedError, ConnectionLostError
+from ....words.errors import AccessDeniedError, AtasksError, ConnectionLostError
 from ...base import Receiver
 from .dialing import Dialer
 from .refusals import joined
@@ -135,11 +135,14 @@ class Keeper:
                 return
 
     def _failed(self, exc: Exception, said: set[str]) -> None:
+        shown, is_known = str(exc), isinstance(exc, _EXPECTED)
+        if self._dialer.is_asking and not isinstance(exc, AtasksError):
+            # Not what it says, nor where: it was raised among secrets.
+            shown, is_known = f"credentials() raised {type(exc).__name__}", True
         # Once for each reason: an outage may last.
-        known = isinstance(exc, _EXPECTED)
-        level = logging.DEBUG if str(exc) in said else logging.WARNING
-        said.add(str(exc))
-        logger.log(level, "%s; trying again", exc, exc_info=None if known else exc)
+        level = logging.DEBUG if shown in said else logging.WARNING
+        said.add(shown)
+        logger.log(level, "%s; trying again", shown, exc_info=None if is_known else exc)
         receiver = self._receiver()
         if self._dialer.failed(exc) and receiver is not None:
             receiver.on_abandoned(exc)
