@@ -82,7 +82,7 @@ class Validator:
             if expected is None:
                 continue
             for label, value in _values(name, found, expected):
-                if type(value) is expected.exact or value is expected.default:
+                if type(value) is expected.exact:
                     continue
                 memo = memo or self._memo(plan, given)
                 detail = self._detail(value, expected.hint, memo)
@@ -122,7 +122,6 @@ class _Expected:
         hint: The annotation, resolved.
         text: The annotation as it is shown.
         kind: How the parameter is given, as :mod:`inspect` has it.
-        default: The default: that one is not the caller's.
         exact: A class of which all instances fit, if the annotation is one.
         is_whole: True if the annotation is about all values of a ``*`` or ``**`` parameter.
     """
@@ -130,7 +129,6 @@ class _Expected:
     hint: Any
     text: str
     kind: Any
-    default: Any
     exact: type | None
     is_whole: bool
 
@@ -180,7 +178,6 @@ def _expected(parameter: inspect.Parameter, hint: Any) -> _Expected | None:
         hint if whole is None else whole,
         shown if isinstance(shown, str) else inspect.formatannotation(shown),
         parameter.kind,
-        parameter.default,
         hint if _is_exact(hint) else None,
         whole is not None,
     )
