@@ -32,8 +32,8 @@ class EncryptedCodec(Codec):
     says when it refuses a call. Both ends must use it around the same codec, in the same
     namespace, with a key in common; it is as safe, and carries the same, as the codec inside.
 
-    It does not tell who sent a message, to whom, or when: whoever carries messages can still hold
-    them back, repeat or exchange them. :class:`~atasks_ng.codecs.SignedCodec` around it ends that.
+    A payload is not bound to its call: whoever carries messages can still repeat one, or put it in
+    the place of another. :class:`~atasks_ng.codecs.SignedCodec` around it ends that.
 
     Needs ``pip install 'atasks_ng[crypto]'``.
 
