@@ -37,6 +37,7 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], str]] = {
     "TLSError": (("certificate has expired",), "expired"),
     "BadMessageError": (("not msgpack",), "not msgpack"),
     "IncompatibleError": (("codec", "JsonCodec", "MsgpackCodec"), "use the same codec"),
+    "SignatureError": (("default", "it is not signed"), "'default' was refused: it is not signed"),
 }
 
 #: Where except clauses written for the standard library must catch them.

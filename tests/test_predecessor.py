@@ -101,6 +101,12 @@ class MyTransport(Transport):
 # -- programs ----------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a program needs that pickles between processes; it stays as it is."""
+    monkeypatch.setenv("ATASKS_NG_KEY", "a key that all of its processes find")
+
+
 @pytest.fixture(scope="module")
 def broker(amqp_url: str) -> Iterator[Broker]:
     with open_broker(amqp_url) as broker:

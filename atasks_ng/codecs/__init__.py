@@ -11,8 +11,10 @@ from .cloudpickle_codec import CloudpickleCodec
 from .compressed_codec import CompressedCodec
 from .encrypted_codec import EncryptedCodec
 from .json_codec import JsonCodec
+from .keys import KeyRing
 from .msgpack_codec import MsgpackCodec
 from .pickle_codec import PickleCodec
+from .signed_codec import SignedCodec
 
 __all__ = [
     "CloudpickleCodec",
@@ -20,8 +22,10 @@ __all__ = [
     "CompressedCodec",
     "EncryptedCodec",
     "JsonCodec",
+    "KeyRing",
     "MsgpackCodec",
     "PickleCodec",
+    "SignedCodec",
     "get_codec",
     "register",
 ]

@@ -8,6 +8,8 @@ A codec guarantees:
   one); it never returns bytes for another value.
 * ``decode`` of bytes that it did not make raises (``DecodeError`` or any exception); it never
   hangs. Whether it may execute code of the sender's choosing is said by each class.
+
+Between processes, a message is decoded only when its seal is whole: :meth:`Codec.seal`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from ..places.namespaces import namespaces
+from ..protocol.seals import Checksum, Seal
 
 
 class Codec:
@@ -66,6 +69,25 @@ class Codec:
             DecodeError: The bytes are not of this codec.
         """
         raise NotImplementedError(f"{type(self).__name__} must define decode(content)")
+
+    def seal(self, namespace: str, codec: str) -> Seal:
+        """
+        Return what guards the messages of a namespace between processes.
+
+        It is asked for when a transport that leaves this process meets the codec. By default it is
+        that of the codec around which this one is wrapped, if it has one in its attribute
+        ``inner``, else a checksum against damage. A codec that must not be used without
+        a key says so here.
+
+        Args:
+            namespace: The namespace of the transport.
+            codec: Name of the outermost codec, which travels with each message.
+
+        Raises:
+            OptionError: The codec needs what it was not given.
+        """
+        inner = getattr(self, "inner", None)
+        return inner.seal(namespace, codec) if isinstance(inner, Codec) else Checksum(namespace)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.namespace!r}>"

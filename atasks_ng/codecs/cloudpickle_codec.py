@@ -8,28 +8,47 @@ import sys
 from typing import Any
 
 from ..words.errors import DecodeError, EncodeError, IncompatibleError
-from .base import Codec
+from .keys import KeySource
 from .paths import has_attributes, locate, shown, type_name
+from .pickling import PicklingCodec
 
 # Bytecode travels, and its meaning changes with each minor version.
 _VERSION = bytes(sys.version_info[:2])
 
 
-class CloudpickleCodec(Codec):
+class CloudpickleCodec(PicklingCodec):
     """
-    Values as cloudpickles: lambdas, closures and classes travel, too, by value.
+    Values as cloudpickles, in signed messages: lambdas, closures and classes travel, too, by value.
 
     Both ends must run the same minor version of Python: it leads each message and is compared.
     The package ``cloudpickle`` is imported at the first use.
 
     .. warning::
-       Decoding a pickle runs code of the sender's choosing. Whoever can put a message into a
-       queue of this namespace can do anything on its workers, and whoever can write a reply
-       anything on its callers. Use it only where everyone who can reach the broker may do that.
+       Decoding a pickle runs code of the sender's choosing: whoever has the key can do anything on
+       callers and workers. Between processes, messages are therefore signed, as
+       :class:`~atasks_ng.codecs.SignedCodec` has it, and the signature is checked before
+       anything is unpickled. Without a key, only the loopback transport takes it.
 
     Args:
         namespace: Where to install it.
+        key: A key, several, or a callable that returns them: see
+            :class:`~atasks_ng.codecs.keys.KeyRing`. ``None``: those in ``ATASKS_NG_KEY``.
+        unsafe_no_signature: True lets messages leave the process unsigned if there is no key, so
+            that everybody who can write to the broker can run code here; the log says so
+            at each start.
+
+    Raises:
+        OptionError: A key is too short, or given although none need be used.
     """
+
+    def __init__(
+        self,
+        namespace: str = "default",
+        *,
+        key: KeySource = None,
+        unsafe_no_signature: bool = False,
+    ) -> None:
+        super().__init__(namespace, key=key, unsafe_no_signature=unsafe_no_signature)
 
     def encode(self, obj: Any) -> bytes:
         """

@@ -6,18 +6,20 @@ import pickle
 from typing import Any
 
 from ..words.errors import DecodeError, EncodeError
-from .base import Codec
+from .keys import KeySource
 from .paths import has_attributes, locate, shown, type_name
+from .pickling import PicklingCodec
 
 
-class PickleCodec(Codec):
+class PickleCodec(PicklingCodec):
     """
-    Values as pickles.
+    Values as pickles, in signed messages.
 
     .. warning::
-       Decoding a pickle runs code of the sender's choosing. Whoever can put a message into a
-       queue of this namespace can do anything on its workers, and whoever can write a reply
-       anything on its callers. Use it only where everyone who can reach the broker may do that.
+       Decoding a pickle runs code of the sender's choosing: whoever has the key can do anything on
+       callers and workers. Between processes, messages are therefore signed, as
+       :class:`~atasks_ng.codecs.SignedCodec` has it, and the signature is checked before
+       anything is unpickled. Without a key, only the loopback transport takes it.
 
     Args:
         namespace: Where to install it.
@@ -25,6 +27,14 @@ class PickleCodec(Codec):
         fix_imports: As for :func:`pickle.dumps` and :func:`pickle.loads`.
         encoding: As for :func:`pickle.loads`.
         errors: As for :func:`pickle.loads`.
+        key: A key, several, or a callable that returns them: see
+            :class:`~atasks_ng.codecs.keys.KeyRing`. ``None``: those in ``ATASKS_NG_KEY``.
+        unsafe_no_signature: True lets messages leave the process unsigned if there is no key, so
+            that everybody who can write to the broker can run code here; the log says so
+            at each start.
+
+    Raises:
+        OptionError: A key is too short, or given although none need be used.
     """
 
     def __init__(
@@ -34,8 +44,11 @@ class PickleCodec(Codec):
         fix_imports: bool = True,
         encoding: str = "ASCII",
         errors: str = "strict",
+        *,
+        key: KeySource = None,
+        unsafe_no_signature: bool = False,
     ) -> None:
-        super().__init__(namespace)
+        super().__init__(namespace, key=key, unsafe_no_signature=unsafe_no_signature)
         self.protocol = protocol
         self.fix_imports = fix_imports
         self.encoding = encoding

@@ -34,7 +34,7 @@ from ..transport.base import PROCESS, Delivery, Message, Transport
 from ..words import errors, hooks
 from .executors import Executors
 from .held import HeldSlot
-from .logs import mark_records
+from .logs import SeldomLogger, mark_records
 from .performing import Performing
 
 logger = logging.getLogger("atasks_ng.worker")
@@ -54,6 +54,9 @@ class Incoming:
         concurrency: How many bodies run at once, those that wait for other calls not counted.
         threads: How many plain functions run at once.
         max_payload_bytes: Largest result; ``None`` sets no limit.
+
+    Raises:
+        OptionError: The codec must not be used between processes as it is.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Incoming:
         threads: int,
         max_payload_bytes: int | None,
     ) -> None:
+        transport.check_seal()
         self.transport = transport
         self.worker = worker
         self.loop = asyncio.get_running_loop()
@@ -79,6 +83,7 @@ class Incoming:
         self._suspended: dict[tuple[str, bool], int] = {}
         self._looks: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._log = SeldomLogger(logger)
         #: There while somebody waits for the last call to end.
         self._idle: asyncio.Event | None = None
         mark_records()
@@ -92,6 +97,9 @@ class Incoming:
 
     def on_request(self, delivery: Delivery) -> None:
         """Perform a request, or refuse it."""
+        if delivery.fault is not None:
+            self._refuse_message(delivery, delivery.fault)
+            return
         try:
             request = envelopes.decode(delivery.body)
             if type(request) is not envelopes.Request:
@@ -114,6 +122,8 @@ class Incoming:
             stale=delivery.stale,
             away=delivery.redelivered and delivery.is_away,
         )
+        if delivery.signed and (delivery.outdated or not request.rerun):
+            call.stale = call.doubted = True
         call.delivery = delivery
         self._act(self._callee.deliver(call, self.loop.time()))
 
@@ -141,7 +151,8 @@ class Incoming:
         self._act(self._callee.unlinked(self.loop.time()))
 
     def _refuse_message(self, delivery: Delivery, exc: errors.ProtocolError) -> None:
-        logger.warning("refused a message from queue %r: %s", delivery.queue, exc)
+        kind = type(exc).__name__
+        self._log.warning(kind, "refused a message from queue %r: %s", delivery.queue, exc)
         if hooks.listeners:
             hooks.emit(hooks.MessageDropped(f"refused: {exc}", delivery.id))
         answer = None

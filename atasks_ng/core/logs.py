@@ -1,8 +1,10 @@
-"""Log records that say which call they belong to."""
+"""Log records that say which call they belong to, and those that strangers cause."""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from typing import Any
 
 from ..places.current import running
@@ -31,3 +33,45 @@ def mark_records() -> None:
         return record
 
     logging.setLogRecordFactory(factory)
+
+
+class SeldomLogger:
+    """
+    Log what strangers can cause as often as they like: one record of a kind in so many seconds.
+
+    Args:
+        logger: Where to.
+        every: How many seconds, at least, lie between two records of a kind.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        every: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._logger = logger
+        self._every = every
+        self._clock = clock
+        #: For each kind: when it may be logged again, and how many were not.
+        self._kinds: dict[str, tuple[float, int]] = {}
+
+    def warning(self, kind: str, sentence: str, *args: object) -> None:
+        """
+        Log a sentence, or count it and say with the next one how many were left out.
+
+        Args:
+            kind: What is counted together; of a closed set, which no stranger makes longer.
+            sentence: As for :meth:`logging.Logger.warning`.
+            args: As for that.
+        """
+        now = self._clock()
+        again_at, left_out = self._kinds.get(kind, (now, 0))
+        if now < again_at:
+            self._kinds[kind] = (again_at, left_out + 1)
+            return
+        self._kinds[kind] = (now + self._every, 0)
+        if left_out:
+            sentence, args = sentence + " (and %d more of the kind before)", (*args, left_out)
+        self._logger.warning(sentence, *args)

@@ -248,7 +248,7 @@ class Outgoing:
             what = f"what came back about the failure of {call.task!r}"
             record = await payloads.decode(codec, outcome.payload, what)
             return failures.rebuild(record, thrown)
-        except errors.CodecError as exc:
+        except (errors.CodecError, errors.IncompatibleError) as exc:
             return exc
         except Exception as exc:
             error = errors.DecodeError(f"{call.task!r} failed, and nobody can read how: {exc}")

@@ -9,6 +9,9 @@ from typing import Any
 from ..codecs.base import Codec
 from ..words import errors
 
+# What a codec says itself about bytes that it cannot decode.
+_OWN = (errors.CodecError, errors.IncompatibleError)
+
 
 class Pending:
     """A value that is still being decoded, by a codec whose methods are async."""
@@ -24,7 +27,7 @@ class Pending:
         """Return the value. See :func:`decode`."""
         try:
             return await self._value
-        except errors.CodecError:
+        except _OWN:
             raise
         except Exception as exc:
             raise _undecodable(self._codec, self._what, exc) from exc
@@ -53,7 +56,7 @@ def decode_nowait(codec: Codec, payload: bytes, what: str) -> Any:
     """
     try:
         value = codec.decode(payload)
-    except errors.CodecError:
+    except _OWN:
         raise
     except Exception as exc:
         raise _undecodable(codec, what, exc) from exc
@@ -86,6 +89,7 @@ async def decode(codec: Codec, payload: bytes, what: str) -> Any:
 
     Raises:
         DecodeError: The codec refuses it.
+        IncompatibleError: It was made by a codec that differs from this one.
     """
     value = decode_nowait(codec, payload, what)
     return await value.wait() if type(value) is Pending else value

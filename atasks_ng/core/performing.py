@@ -54,6 +54,11 @@ class Performing:
             args, kwargs = content
             if call.request.context:
                 self._brought = await context.unpack(codec, call.request.context)
+        except errors.IncompatibleError as exc:
+            self._incoming.body_ended(call)
+            # Told as the caller sees it: theirs and ours change places.
+            what = [exc.what, exc.ours, exc.theirs]
+            return envelopes.Refusal(call.id, "IncompatibleError", _plain(tuple(what)))
         except (Exception, *_EXITS) as exc:
             self._incoming.body_ended(call)
             return envelopes.Refusal(call.id, "DecodeError", [str(exc)])

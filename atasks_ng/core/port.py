@@ -11,6 +11,7 @@ from ..protocol import envelopes
 from ..transport.base import Delivery, Message, Transport
 from ..words import errors, hooks
 from .incoming import Incoming
+from .logs import SeldomLogger
 from .outgoing import Outgoing
 
 logger = logging.getLogger("atasks_ng.router")
@@ -35,6 +36,7 @@ class Port:
         self.outgoing: Outgoing | None = None
         self.incoming: Incoming | None = None
         self._pid = os.getpid()
+        self._log = SeldomLogger(logger)
         transport.bind(self)
 
     def check_usable(self, namespace: str, loop: asyncio.AbstractEventLoop) -> None:
@@ -44,6 +46,7 @@ class Port:
         Raises:
             ForkedError: To the process that this one was forked from.
             WrongLoopError: To an event loop that runs in another thread.
+            OptionError: The codec must not be used between processes as it is.
         """
         if not self.is_here:
             raise errors.ForkedError(namespace)
@@ -51,6 +54,7 @@ class Port:
         if outgoing is not None and outgoing.loop is not loop and outgoing.loop.is_running():
             raise errors.WrongLoopError(namespace)
         self.transport.check_usable()
+        self.transport.check_seal()
 
     @property
     def is_here(self) -> bool:
@@ -84,14 +88,18 @@ class Port:
         else:
             self.incoming.on_request(delivery)
 
-    def on_envelope(self, body: bytes, context: Context | None = None) -> None:
+    def on_envelope(self, body: bytes | memoryview, context: Context | None = None) -> None:
         """An envelope for this process."""
         try:
             self._take(envelopes.decode(body), context)
         except errors.ProtocolError as exc:
-            logger.warning("dropped a message: %s", exc)
-            if hooks.listeners:
-                hooks.emit(hooks.MessageDropped(str(exc), None))
+            self.on_refused(exc)
+
+    def on_refused(self, error: errors.ProtocolError) -> None:
+        """An envelope for this process that is none, or is not from whom it should be."""
+        if hooks.listeners:
+            hooks.emit(hooks.MessageDropped(str(error), None))
+        self._log.warning(type(error).__name__, "dropped a message: %s", error)
 
     def _take(self, envelope: envelopes.Envelope, context: Context | None) -> None:
         if isinstance(envelope, _FOR_WORKERS):

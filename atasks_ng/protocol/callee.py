@@ -302,6 +302,9 @@ class Callee:
     def _presume(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         # A caller that exists and does not answer counts as waiting; but what must not run twice
         # does not run on a presumption.
+        if call.doubted:
+            actions += self._happen(call, AWAY, now)
+            return
         may_run = call.request.rerun or not call.lost
         actions += self._happen(call, GO if may_run else FORBIDDEN, now)
 

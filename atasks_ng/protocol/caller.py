@@ -322,8 +322,9 @@ class Caller:
             call.convicts = True
             self._tell(call, ask, GO, actions, alone=True)
             return
-        if ask.why == WHY_STALE and call.sent == 1 and call.asker is None:
-            # Sent once, delivered once: nobody else can have it.
+        is_first = call.holder is None or call.holder == ask.worker
+        if ask.why == WHY_STALE and call.sent == 1 and call.asker is None and is_first:
+            # Sent once, delivered once: nobody else can have it, unless a stranger sent it again.
             call.holder, call.held_at = ask.worker, now
             self._tell(call, ask, GO, actions)
             return

@@ -189,6 +189,7 @@ class IncomingCall:
         nested: True if it came by the queue of nested calls.
         lost: True if a worker that had it is gone.
         stale: True if nobody knows how long it lay in the queue.
+        doubted: True if a stranger may have sent it again: it runs on its caller's word only.
         away: True if its caller is known to have no link.
         deadline: When it must have ended, or ``None``.
         state: State in the table.
@@ -216,6 +217,7 @@ class IncomingCall:
         "context",
         "deadline",
         "delivery",
+        "doubted",
         "expired",
         "id",
         "lost",
@@ -255,6 +257,7 @@ class IncomingCall:
         self.lost = lost
         self.stale = stale
         self.away = away
+        self.doubted = False
         self.ask_pause = 0.0
         self.uncounted = False
         self.deadline: float | None = None

@@ -303,7 +303,7 @@ def encode(envelope: Envelope) -> bytes:
     return _pack((VERSION, _KINDS[type(envelope)], *envelope))
 
 
-def decode(body: bytes) -> Envelope:
+def decode(body: bytes | memoryview) -> Envelope:
     """
     Return the envelope that bytes stand for.
 

@@ -18,26 +18,30 @@ Two ways to write one:
   ``disconnect`` and ``send_request``, and await ``self.callback(name, content)`` on the side
   that performs. That carries calls, errors and cancellation.
 * Whole: override ``post``, ``consume`` and ``stop_consuming`` too, as those in ``backends`` do.
+
+Envelopes leave the process sealed. The short form has that done for it; a whole one calls
+``self.sealing`` for each envelope that leaves or comes, and says ``seals = True``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable, Callable
-from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..places.namespaces import namespaces
-from ..protocol.envelopes import CANCELLING, Cancel, Cancelled, Notice, decode, encode
+from ..protocol.envelopes import CANCELLING, Cancel, Cancelled, Notice, Refusal, decode, encode
 from ..words.errors import (
     BadMessageError,
     ConnectionLostError,
     DeadlineError,
     NotConnectedError,
-    ProtocolError,
+    UnsupportedError,
 )
 from ..words.options import check_name
+from .exchanges import Exchange
+from .messages import Delivery, Message, Receiver
+from .sealing import Sealing
 
 if TYPE_CHECKING:
     from .backends.loopback import LoopbackTransport as LoopbackTransport
@@ -54,122 +58,6 @@ ANY_QUEUE = "*"
 Callback = Callable[[str, bytes], Awaitable[bytes]]
 
 
-@dataclasses.dataclass(slots=True)
-class Message:
-    """
-    What is posted.
-
-    Attributes:
-        kind: ``"root"`` or ``"nested"`` (a request for a queue), ``"workers"`` (to every worker
-            of a queue) or ``"process"`` (to the address of one process).
-        target: The queue, or the address.
-        id: Identity of the call.
-        body: The envelope.
-        task: Name of the task.
-        ttl_ms: Time after which a request need not be delivered any more, or ``None``.
-        context: The caller's context variables; a transport within one process hands it on.
-    """
-
-    kind: str
-    target: str
-    id: str
-    body: bytes
-    task: str = ""
-    ttl_ms: int | None = None
-    context: Context | None = None
-
-
-class Delivery:
-    """
-    A request in the hands of a worker, until it is settled by one of ``finish``, ``hand_back``
-    and ``refuse``.
-
-    Attributes:
-        body: The envelope.
-        id: Identity of the call as the transport knows it, or ``None``.
-        queue: The queue that brought it.
-        nested: True if it came as a nested call.
-        redelivered: True if it was delivered before.
-        stale: True if it may have lain in the queue for long, so that nobody may await it.
-        context: The caller's context variables, where a transport hands them on.
-    """
-
-    __slots__ = ("body", "context", "id", "nested", "queue", "redelivered", "stale")
-
-    def __init__(
-        self,
-        body: bytes,
-        *,
-        id: str | None = None,
-        queue: str = "default",
-        nested: bool = False,
-        redelivered: bool = False,
-        stale: bool = False,
-        context: Context | None = None,
-    ) -> None:
-        self.body = body
-        self.id = id
-        self.queue = queue
-        self.nested = nested
-        self.redelivered = redelivered
-        self.stale = stale
-        self.context = context
-
-    @property
-    def is_away(self) -> bool:
-        """True if the caller is known to have no link just now."""
-        return False
-
-    async def find_caller(self) -> bool:
-        """Return False if the caller has no link just now, True if it has, or nobody can say."""
-        return True
-
-    def finish(self, answer: bytes | None, context: Context | None = None) -> None:
-        """Send the last envelope to the caller, or none, and settle the request."""
-        raise NotImplementedError
-
-    def say(self, envelope: bytes, context: Context | None = None) -> None:
-        """Send an envelope to the caller; the call goes on."""
-        raise NotImplementedError
-
-    def hand_back(self) -> None:
-        """Put the request back for another worker."""
-        raise NotImplementedError
-
-    def refuse(self, reason: str, answer: bytes | None) -> None:
-        """Answer if there is somebody to answer, and keep the message where operators find it."""
-        self.finish(answer)
-
-
-class Receiver(Protocol):
-    """Who hears what a transport brings: the router."""
-
-    @property
-    def is_waiting(self) -> bool:
-        """True while a call is awaited or performed, and a dead link must be noticed soon."""
-
-    def on_request(self, delivery: Delivery) -> None:
-        """A request for this worker."""
-
-    def on_envelope(self, body: bytes, context: Context | None = None) -> None:
-        """An envelope for this process: an answer, a notice, a cancel."""
-
-    def on_returned(self, message: Message) -> None:
-        """A request that no queue took."""
-
-    def on_gone(self, id: str) -> None:
-        """What was said to the caller of a call came back: there is no such process any more."""
-
-    def on_failed(self, message: Message, error: BaseException) -> None:
-        """A request that cannot be carried."""
-
-    def on_link(self, *, up: bool) -> None:
-        """The link was lost, or is there again."""
-
-    def on_abandoned(self, error: BaseException) -> None:
-        """Requests cannot be carried for now: the calls under way end with this error."""
-
-
 class Transport:
     """
     Base of all transports. Creating one installs it in its namespace.
@@ -181,8 +69,19 @@ class Transport:
     #: True if caller and callee are in one process, and the context variables travel as they are.
     shares_context = False
 
+    #: True if envelopes leave with the seal of the codec. A class with a :meth:`post` of its own
+    #: says so itself.
+    seals = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "post" in cls.__dict__ and "seals" not in cls.__dict__:
+            cls.seals = False
+
     def __init__(self, namespace: str = "default") -> None:
         self.namespace = check_name("namespace", namespace)
+        #: Seals what leaves, opens what comes.
+        self.sealing = Sealing(self.namespace)
         #: Where other processes reach this one; ``None``: they cannot, and streams do not work.
         self.address: str | None = None
         self.callback: Callback | None = None
@@ -239,6 +138,20 @@ class Transport:
             ForkedError: It was connected by the process that this one was forked from.
             WrongLoopError: It was connected in another event loop.
         """
+
+    def check_seal(self) -> None:
+        """
+        Raise if what the codec of the namespace makes must not leave the process by this transport.
+
+        Raises:
+            OptionError: The codec needs a key.
+            UnsupportedError: This transport carries no signatures.
+        """
+        if not self.shares_context and self.sealing.signs and not self.seals:
+            raise UnsupportedError(
+                f"{type(self).__name__} carries envelopes without their signatures: have its "
+                "post() seal them by self.sealing, and say seals = True in the class"
+            )
 
     # -- what the router uses; the short way is built on the methods above ---------------------
 
@@ -297,9 +210,17 @@ class Transport:
 
     async def _exchange(self, message: Message) -> None:
         assert self.receiver is not None
+        sealing, here = self.sealing, self.address or ""
         try:
-            answer = await self.send_request(message.task, message.body)
-            if decode(answer).id != message.id:
+            request = sealing.request(message.body, here)
+            sealed = await self.send_request(message.task, request)
+            if not isinstance(sealed, (bytes, bytearray, memoryview)):
+                raise BadMessageError(f"send_request() returned {type(sealed).__name__}, not bytes")
+            answer: bytes | memoryview = sealing.open_message(sealed, here)
+            envelope = decode(answer)
+            if type(envelope) is Refusal and not envelope.id:
+                answer = encode(envelope._replace(id=message.id))
+            elif envelope.id != message.id:
                 raise BadMessageError("an answer to another request")
             me = asyncio.current_task()
             if me is not None and me.cancelling():
@@ -318,7 +239,7 @@ class Transport:
     async def _perform(self, name: str, content: bytes) -> bytes:
         if self.receiver is None:
             raise NotConnectedError(self.namespace)
-        delivery = _Exchange(content)
+        delivery = Exchange(content, self.sealing, self.address or "")
         self.receiver.on_request(delivery)
         while True:
             try:
@@ -327,40 +248,11 @@ class Transport:
                 if delivery.answer.done():
                     raise
                 message = exc.args[0] if exc.args and isinstance(exc.args[0], str) else None
-                cancel = Cancel(decode(content).id, "cancel", message)
+                cancel = Cancel(decode(delivery.body).id, "cancel", message)
                 self.receiver.on_envelope(encode(cancel))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.namespace!r}>"
-
-
-class _Exchange(Delivery):
-    """A request that is answered by the return of one coroutine."""
-
-    __slots__ = ("answer",)
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__(body)
-        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    def finish(self, answer: bytes | None, context: Context | None = None) -> None:
-        if not self.answer.done():
-            self.answer.set_result(_nothing_about(self.body) if answer is None else answer)
-
-    def say(self, envelope: bytes, context: Context | None = None) -> None:
-        """Notices have no way back, and nothing depends on them."""
-
-    def hand_back(self) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(ConnectionError("the worker is stopping"))
-
-
-def _nothing_about(request: bytes) -> bytes:
-    """Return an envelope that changes nothing: somebody awaits the return of a coroutine."""
-    try:
-        return encode(Notice(decode(request).id, "settled", ""))
-    except ProtocolError:
-        return b""
 
 
 def get_transport(namespace: str = "default") -> Transport | None:

@@ -29,7 +29,8 @@ The branches say whose fault it was::
     │   └── TLSError
     └── ProtocolError              the peer broke the protocol
         ├── BadMessageError        (ValueError)
-        └── IncompatibleError
+        ├── IncompatibleError
+        └── SignatureError
 
 ``args`` of each equals what its constructor was given, so that an error can be rebuilt on
 another machine; the sentence is made when it is shown and says what to do next.
@@ -60,6 +61,7 @@ __all__ = [
     "RecursionTooDeepError",
     "RegisteredTwiceError",
     "RemoteError",
+    "SignatureError",
     "TLSError",
     "TooLargeError",
     "UnknownTaskError",
@@ -463,6 +465,23 @@ class IncompatibleError(ProtocolError):
             f"caller and worker differ in {self.what}: {self.theirs!r} there, {self.ours!r} here; "
             f"use the same {self.what} on both sides"
         )
+
+
+class SignatureError(ProtocolError):
+    """
+    A message without the signature that is asked for.
+
+    Args:
+        namespace: The namespace whose messages are signed.
+        reason: What is wrong with its signature, and what to do.
+    """
+
+    def __init__(self, namespace: str, reason: str) -> None:
+        super().__init__(namespace, reason)
+        self.namespace = namespace
+
+    def __str__(self) -> str:
+        return f"a message of namespace {self.namespace!r} was refused: {self.args[1]}"
 
 
 def how_to_start_a_worker(name: str, queue: str) -> str:

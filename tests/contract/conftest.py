@@ -78,7 +78,7 @@ coded_world = _fixture(params(PAIRS))
 exact_world = _fixture(params(PAIRS, but="json"))
 
 # With every codec that takes anything that can be pickled.
-pickling_world = _fixture(params(PAIRS, but="json msgpack encrypted"))
+pickling_world = _fixture(params(PAIRS, but="json msgpack encrypted signed"))
 
 # Async generators, with every codec.
 coded_streaming_world = _fixture(params(PAIRS, but="own"))

@@ -17,6 +17,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from atasks_ng import serve
 from atasks_ng.protocol import envelopes
+from atasks_ng.protocol.seals import ABOUT_WORKERS, Checksum, about_process, about_request
 from atasks_ng.transport import get_transport
 from atasks_ng.transport.backends.amqp.settings import Names
 from atasks_ng.words import errors, hooks
@@ -25,6 +26,9 @@ from . import tasks
 from .worlds import Broker, until
 
 pytestmark = pytest.mark.amqp
+
+# A stranger can make a checksum, too.
+checksum = Checksum("default")
 
 GARBAGE = [
     b"",
@@ -70,7 +74,17 @@ class Stranger:
         )
 
     async def request(self, body: bytes, id: str | None = None, back: str | None = None) -> None:
-        await self.publish(self.names.requests, "default", body, id, back)
+        sealed = checksum.seal(body, about_request(back or ""))
+        await self.publish(self.names.requests, "default", sealed, id, back)
+
+    async def reply(self, body: bytes, id: str) -> None:
+        sealed = checksum.seal(body, about_process(self.address))
+        await self.publish(self.names.replies, self.address, sealed, id)
+
+    async def answer(self, inbox: str) -> envelopes.Envelope:
+        """Return what came into a queue that answers were sent to."""
+        message = await self.get(inbox)
+        return envelopes.decode(checksum.open(message.body, about_process(inbox)))
 
     async def inbox(self) -> str:
         """Return a queue that answers can be sent to."""
@@ -118,11 +132,26 @@ async def test_garbage_among_requests_ends_in_the_dead_queue(
 
     dead = await stranger.get(stranger.names.dead)
 
-    assert dead.body == body
+    assert dead.body == checksum.seal(body, about_request(""))
     headers = dead.header.properties.headers
     assert headers is not None
     assert headers["queue"] == "default"
     assert headers["reason"]
+    assert await tasks.add(1) == 2
+
+
+@pytest.mark.parametrize("body", GARBAGE, ids=lambda body: repr(body[:12]))
+async def test_request_without_a_seal_ends_in_the_dead_queue_unread(
+    stranger: Stranger, body: bytes
+) -> None:
+    await stranger.publish(stranger.names.requests, "default", body)
+
+    dead = await stranger.get(stranger.names.dead)
+
+    assert dead.body == body
+    headers = dead.header.properties.headers
+    assert headers is not None
+    assert "checksum" in str(headers["reason"])
     assert await tasks.add(1) == 2
 
 
@@ -140,7 +169,7 @@ async def test_garbage_that_can_be_answered_gets_an_error(stranger: Stranger) ->
 
     await stranger.request(b"garbage", "the id", inbox)
 
-    answer = envelopes.decode((await stranger.get(inbox)).body)
+    answer = await stranger.answer(inbox)
     assert type(answer) is envelopes.Refusal
     assert answer.id == "the id"
     assert answer.error == "BadMessageError"
@@ -151,7 +180,7 @@ async def test_other_version_is_answered_with_both_versions(stranger: Stranger) 
 
     await stranger.request(msgpack.packb([99, 1, "the id"]), "the id", inbox)
 
-    answer = envelopes.decode((await stranger.get(inbox)).body)
+    answer = await stranger.answer(inbox)
     assert type(answer) is envelopes.Refusal
     assert answer.error == "IncompatibleError"
     assert answer.args == ["version", 99, envelopes.VERSION]
@@ -162,7 +191,7 @@ async def test_reply_with_an_unknown_id_disturbs_nothing(stranger: Stranger, key
     await until(lambda: "call started" in tasks.journal[key])
 
     reply = envelopes.encode(envelopes.Value("unknown", 0, None, b"value"))
-    await stranger.publish(stranger.names.replies, stranger.address, reply, "unknown")
+    await stranger.reply(reply, "unknown")
 
     await until(lambda: any(type(record) is hooks.MessageDropped for record in stranger.records))
     tasks.gates[key].set()
@@ -177,6 +206,7 @@ async def test_garbage_among_replies_disturbs_nothing(
     await until(lambda: "call started" in tasks.journal[key])
 
     await stranger.publish(stranger.names.replies, stranger.address, body, "some id")
+    await stranger.reply(body, "some id")
 
     tasks.gates[key].set()
     assert await call == "call"
@@ -191,7 +221,7 @@ async def test_reply_of_a_wrong_type_to_a_real_call_is_an_error(
     [id] = stranger.ids
 
     forged = envelopes.encode(envelopes.Value(id, 0, None, b"no value of any codec"))
-    await stranger.publish(stranger.names.replies, stranger.address, forged, id)
+    await stranger.reply(forged, id)
 
     with pytest.raises(errors.DecodeError):
         await call
@@ -208,14 +238,15 @@ async def test_hostile_envelopes_of_every_kind_disturb_nothing(
     await until(lambda: "call started" in tasks.journal[key])
     ids = ["unknown", *stranger.ids]
     places = [
-        (stranger.names.requests, "default"),
-        (stranger.names.control, "default"),
-        (stranger.names.replies, stranger.address),
+        (stranger.names.requests, "default", about_request(stranger.address)),
+        (stranger.names.control, "default", ABOUT_WORKERS),
+        (stranger.names.replies, stranger.address, about_process(stranger.address)),
     ]
 
     for _ in range(600):
-        body = _hostile(chance, ids, stranger.address)
-        await stranger.publish(*chance.choice(places), body, chance.choice(ids), stranger.address)
+        exchange, to, about = chance.choice(places)
+        body = checksum.seal(_hostile(chance, ids, stranger.address), about)
+        await stranger.publish(exchange, to, body, chance.choice(ids), stranger.address)
 
     await until(lambda: _is_empty(stranger, stranger.names.work("default")))
     await until(lambda: _is_empty(stranger, stranger.address))

@@ -37,6 +37,7 @@ from atasks_ng.codecs import (
     JsonCodec,
     MsgpackCodec,
     PickleCodec,
+    SignedCodec,
 )
 from atasks_ng.router import Router, get_router
 from atasks_ng.transport.backends.amqp.settings import Names
@@ -73,13 +74,17 @@ class OwnTransport(Transport):
         return await self.callback(name, content)
 
 
+# What callers and workers share.
+KEY = "the key of the contract"
+
 CODECS: dict[str, Callable[[], Codec]] = {
     "msgpack": MsgpackCodec,
-    "pickle": PickleCodec,
-    "cloudpickle": CloudpickleCodec,
+    "pickle": lambda: PickleCodec(key=KEY),
+    "cloudpickle": lambda: CloudpickleCodec(key=KEY),
     "json": JsonCodec,
     "async": AsyncCodec,
-    "encrypted": lambda: EncryptedCodec(MsgpackCodec(), "the key of the contract"),
+    "encrypted": lambda: EncryptedCodec(MsgpackCodec(), KEY),
+    "signed": lambda: SignedCodec(MsgpackCodec(), KEY),
 }
 
 
@@ -99,7 +104,11 @@ class Place:
 TRANSPORTS = [Place(name) for name in ("loopback", "own", "amqp", "remote")]
 PAIRS = [
     *[Place(name, codec) for name in ("loopback", "amqp") for codec in CODECS],
-    *[Place(name, codec) for name in ("own", "remote") for codec in ("msgpack", "pickle")],
+    *[
+        Place(name, codec)
+        for name in ("own", "remote")
+        for codec in ("msgpack", "pickle", "signed")
+    ],
 ]
 
 

@@ -16,11 +16,15 @@ import pytest
 from atasks_ng import connect, serve
 from atasks_ng.codecs import MsgpackCodec
 from atasks_ng.protocol import envelopes
+from atasks_ng.protocol.seals import Checksum, about_process, about_request
 from atasks_ng.transport import get_transport
 from atasks_ng.transport.backends.amqp.settings import Names
 from atasks_ng.words import errors
 from atasks_ng.words.ids import new_id
 from tests.faults.places import HANGS_AFTER, Place, shown, until
+
+# A stranger can make a checksum, too.
+checksum = Checksum("default")
 
 
 class Canary:
@@ -58,13 +62,14 @@ async def test_worker_with_the_default_codec_opens_no_pickle(
         sent = request(claimed, canary)
         properties = aiormq.spec.Basic.Properties(correlation_id=sent.id, reply_to=inbox)
         await channel.basic_publish(
-            envelopes.encode(sent),
+            checksum.seal(envelopes.encode(sent), about_request(inbox)),
             exchange=names.requests,
             routing_key="default",
             properties=properties,
         )
 
-        refusal = envelopes.decode(await _next(channel, inbox))
+        said = checksum.open(await _next(channel, inbox), about_process(inbox))
+        refusal = envelopes.decode(said)
 
     assert isinstance(refusal, envelopes.Refusal)
     assert refusal.error == answer
@@ -84,8 +89,9 @@ async def test_caller_with_the_default_codec_opens_no_pickle(
         assert transport is not None
         assert transport.address is not None
         canary = pickle.dumps(Canary(place.folder / "sung"))
+        forged = envelopes.encode(envelopes.Value(id, 0, None, canary))
         await channel.basic_publish(
-            envelopes.encode(envelopes.Value(id, 0, None, canary)),
+            checksum.seal(forged, about_process(transport.address)),
             exchange=names.replies,
             routing_key=transport.address,
         )

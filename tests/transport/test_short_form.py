@@ -64,7 +64,8 @@ async def test_answer_that_is_no_envelope_is_an_error(
 
 
 async def test_answer_to_another_request_is_an_error(install: Callable[..., Own]) -> None:
-    install(lambda content: envelopes.encode(envelopes.Value("another", 0, None, b"")))
+    answer = envelopes.encode(envelopes.Value("another", 0, None, b""))
+    transport = install(lambda content: transport.sealing.message(answer, ""))
 
     with pytest.raises(errors.BadMessageError, match="another request"):
         await asyncio.wait_for(never_here(), 1)
@@ -134,8 +135,9 @@ async def test_call_that_takes_long_is_not_sent_twice(install: Callable[..., Own
     async def answer_late(content: bytes) -> bytes:
         asked.append(content)
         await asyncio.sleep(0.05)
-        request = envelopes.decode(content)
-        return envelopes.encode(envelopes.Value(request.id, 0, None, MsgpackCodec().encode(1)))
+        request = envelopes.decode(transport.sealing.open_request(content, ""))
+        value = envelopes.Value(request.id, 0, None, MsgpackCodec().encode(1))
+        return transport.sealing.message(envelopes.encode(value), "")
 
     transport = install(answer_late)
     call = asyncio.ensure_future(never_here())
@@ -159,15 +161,35 @@ async def test_methods_that_are_missing_are_named() -> None:
             await getattr(half, method)(*arguments)
 
 
-async def test_request_that_is_garbage_is_answered_with_nothing_of_use() -> None:
+async def test_request_that_is_garbage_is_refused() -> None:
     MsgpackCodec()
     transport = Own(lambda content: transport.callback("name", content))  # type: ignore[misc]
     await get_router().activate(transport)
     assert transport.callback is not None
 
-    assert await transport.callback("name", b"garbage") == b""
+    answer = await transport.callback("name", b"garbage")
+
+    refusal = envelopes.decode(transport.sealing.open_message(answer, ""))
+    assert isinstance(refusal, envelopes.Refusal)
+    assert refusal.error == "BadMessageError"
 
     assert await double(4) == 8
+    await get_router().deactivate(0)
+
+
+async def test_call_whose_request_is_damaged_ends_with_that_error() -> None:
+    MsgpackCodec()
+
+    def damage(content: bytes) -> Any:
+        assert transport.callback is not None
+        return transport.callback("name", content[:9] + b"?" + content[10:])
+
+    transport = Own(damage)
+    await get_router().activate(transport)
+
+    with pytest.raises(errors.BadMessageError, match="damaged"):
+        await asyncio.wait_for(double(4), 1)
+
     await get_router().deactivate(0)
 
 

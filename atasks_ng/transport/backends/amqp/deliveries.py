@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextvars import Context
 from typing import Protocol
 
+from ....words.errors import ProtocolError
 from ...base import Delivery
+from ...sealing import Sealing
 from .packing import Packer
 from .parcels import Delivered, Parcel
 from .session import Session
@@ -42,9 +44,10 @@ class AMQPDelivery(Delivery):
         window: The window that brought it.
         delivered: What came.
         stale: Whether it may have lain in the queue for long.
+        sealing: Opens its seal.
     """
 
-    __slots__ = ("_office", "_reply_to", "_session", "_settled", "_tag")
+    __slots__ = ("_office", "_reply_to", "_sealed", "_session", "_settled", "_tag")
 
     def __init__(
         self,
@@ -53,9 +56,10 @@ class AMQPDelivery(Delivery):
         window: Window,
         delivered: Delivered,
         stale: bool,
+        sealing: Sealing,
     ) -> None:
         super().__init__(
-            delivered.body,
+            b"",
             id=delivered.id,
             queue=window.queue,
             nested=window.nested,
@@ -67,6 +71,16 @@ class AMQPDelivery(Delivery):
         self._tag = delivered.tag
         self._reply_to = delivered.reply_to
         self._settled = False
+        # As it came, for operators.
+        self._sealed = delivered.body
+        try:
+            self.body = sealing.open_request(delivered.body, delivered.reply_to or "")
+        except ProtocolError as exc:
+            self.fault = exc
+            return
+        if sealing.signs:
+            self.signed = True
+            self.outdated = sealing.is_outdated(delivered.body)
 
     @property
     def is_away(self) -> bool:
@@ -82,7 +96,10 @@ class AMQPDelivery(Delivery):
         if answer is None or not self._reply_to:
             self._session.settle(self._tag)
         else:
-            parcel = self._office.packer.reply(self._reply_to, self.id or "", answer)
+            refused = self.fault is not None
+            parcel = self._office.packer.reply(
+                self._reply_to, self.id or "", answer, refused=refused
+            )
             self._office.answer(self._session, self._tag, parcel)
 
     def say(self, envelope: bytes, context: Context | None = None) -> None:
@@ -96,5 +113,5 @@ class AMQPDelivery(Delivery):
             self._session.requeue(self._tag)
 
     def refuse(self, reason: str, answer: bytes | None) -> None:
-        self._office.say(self._office.packer.dead(self.body, self.id or "", reason, self.queue))
+        self._office.say(self._office.packer.dead(self._sealed, self.id or "", reason, self.queue))
         self.finish(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ....protocol import envelopes
 from ....words.errors import TooLargeError
 from ...base import NESTED, PROCESS, ROOT, WORKERS, Message
+from ...sealing import Sealing
 from .parcels import Parcel
 from .settings import Names
 
@@ -23,10 +24,12 @@ class Packer:
         names: What things are called on the broker.
         address: Where this process is reached.
         max_bytes: Largest body that the broker takes.
+        sealing: Seals what they hold.
     """
 
-    def __init__(self, names: Names, address: str, max_bytes: int) -> None:
+    def __init__(self, names: Names, address: str, max_bytes: int, sealing: Sealing) -> None:
         self._names = names
+        self._sealing = sealing
         # Asked for once: each is put together anew.
         self._requests, self._replies = names.requests, names.replies
         self._keys: dict[tuple[str, str], str] = {}
@@ -39,14 +42,16 @@ class Packer:
 
         Raises:
             TooLargeError: The broker would not take it.
+            OptionError: The codec needs a key.
         """
-        self._check_size(message.body)
         names = self._names
         kind = message.kind
         if kind == WORKERS:
-            return Parcel(names.control, message.target, message.body, message.id)
+            body = self._checked(self._sealing.broadcast(message.body))
+            return Parcel(names.control, message.target, body, message.id)
         if kind == PROCESS:
-            return Parcel(names.replies, message.target, message.body, message.id)
+            body = self._checked(self._sealing.message(message.body, message.target))
+            return Parcel(names.replies, message.target, body, message.id)
         key = self._keys.get((kind, message.target)) or self._new_key(kind, message.target)
         ttl_ms = message.ttl_ms
         if ttl_ms is not None and ttl_ms > _MAX_TTL_MS:
@@ -54,21 +59,30 @@ class Packer:
         return Parcel(
             self._requests,
             key,
-            message.body,
+            self._checked(self._sealing.request(message.body, self._address)),
             message.id,
             self._address,
             ttl_ms,
             mandatory=True,
         )
 
-    def reply(self, address: str, id: str, body: bytes) -> Parcel:
-        """Return an answer on its way to a process; it comes back when that is gone."""
+    def reply(self, address: str, id: str, body: bytes, *, refused: bool = False) -> Parcel:
+        """
+        Return an answer on its way to a process; it comes back when that is gone.
+
+        Args:
+            address: Where the process is reached.
+            id: Identity of the call.
+            body: The envelope.
+            refused: True for an answer to what was refused unread: it is not signed.
+        """
+        seal = self._sealing.refusal if refused else self._sealing.message
         try:
-            self._check_size(body)
+            sealed = self._checked(seal(body, address))
         except TooLargeError as exc:
             refusal = envelopes.Refusal(envelopes.decode(body).id, "TooLargeError", [*exc.args])
-            body = envelopes.encode(refusal)
-        return Parcel(self._replies, address, body, id, mandatory=True, joins=True)
+            sealed = seal(envelopes.encode(refusal), address)
+        return Parcel(self._replies, address, sealed, id, mandatory=True, joins=True)
 
     def _new_key(self, kind: str, queue: str) -> str:
         assert kind in (ROOT, NESTED)
@@ -82,6 +96,7 @@ class Packer:
         headers = {"reason": reason[:1000], "queue": queue}
         return Parcel(self._names.dead, "", body, id, persistent=True, headers=headers)
 
-    def _check_size(self, body: bytes) -> None:
-        if len(body) > self._max_bytes:
-            raise TooLargeError(len(body), self._max_bytes)
+    def _checked(self, sealed: bytes) -> bytes:
+        if len(sealed) > self._max_bytes:
+            raise TooLargeError(len(sealed), self._max_bytes)
+        return sealed

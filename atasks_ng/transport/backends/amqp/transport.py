@@ -15,6 +15,7 @@ from ....words import hooks
 from ....words.errors import (
     ForkedError,
     NotConnectedError,
+    ProtocolError,
     WrongLoopError,
 )
 from ....words.ids import new_id
@@ -74,6 +75,8 @@ class AMQPTransport(Transport):
         OptionError: An option is out of range.
     """
 
+    seals = True
+
     def __init__(
         self,
         namespace: str = "default",
@@ -121,8 +124,10 @@ class AMQPTransport(Transport):
     def _be_new(self) -> None:
         """Be a process that nobody has heard of."""
         self._identity = new_id()
-        self.address = self._names.inbox(self._identity)
-        self.packer = Packer(self._names, self.address, self.settings.max_message_bytes)
+        self.address: str = self._names.inbox(self._identity)
+        self.packer = Packer(
+            self._names, self.address, self.settings.max_message_bytes, self.sealing
+        )
         self._session: Session | None = None
         self._windows: dict[str, list[Window]] = {}
         self._keeper: Keeper | None = None
@@ -143,8 +148,10 @@ class AMQPTransport(Transport):
             WrongLoopError: It is connected in another event loop.
             TLSError: Certificates do not fit, or nobody speaks TLS there.
             ConnectionLostError: Nobody answers there.
-            OptionError: ``credentials`` returns something else than a user and a password.
+            OptionError: ``credentials`` returns something else than a user and a password, or
+                the codec of the namespace needs a key.
         """
+        self.check_seal()
         if self._keeper is not None and self._is_alive:
             self.check_usable()
             return
@@ -336,13 +343,19 @@ class AMQPTransport(Transport):
         return None if count is None else count > 0
 
     def _take_body(self, body: bytes) -> None:
-        if self.receiver is not None:
-            for each in part(body):
-                self.receiver.on_envelope(each)
+        if self.receiver is None:
+            return
+        for each in part(body):
+            try:
+                envelope = self.sealing.open_message(each, self.address)
+            except ProtocolError as exc:
+                self.receiver.on_refused(exc)
+            else:
+                self.receiver.on_envelope(envelope)
 
     def _take_request(self, session: Session, window: Window, delivered: Delivered) -> None:
         stale = window.take_stale() or self._peers.is_gone(delivered.reply_to or "")
-        delivery = AMQPDelivery(self, session, window, delivered, stale)
+        delivery = AMQPDelivery(self, session, window, delivered, stale, self.sealing)
         if self.receiver is None or window.is_shut:
             delivery.hand_back()
         else:
@@ -354,15 +367,28 @@ class AMQPTransport(Transport):
         if returned.exchange == self._names.requests:
             queue, nested = self._names.queue(returned.key)
             kind = NESTED if nested else ROOT
-            self.receiver.on_returned(Message(kind, queue, returned.id or "", returned.body))
+            # Its body is not read: what is sent again is what was kept.
+            self.receiver.on_returned(Message(kind, queue, returned.id or "", b""))
             return
         self._peers.note_gone(returned.key)
-        bodies = part(returned.body)
-        joined = len(bodies) > 1
-        for id in [envelopes.decode(body).id for body in bodies] if joined else [returned.id or ""]:
+        for id in self._ids_of(returned):
             if hooks.listeners:
                 hooks.emit(hooks.MessageDropped("the caller is gone", id))
             self.receiver.on_gone(id)
+
+    def _ids_of(self, returned: Returned) -> list[str]:
+        """Return which calls answers that came back are about."""
+        bodies = part(returned.body)
+        if len(bodies) == 1:
+            return [returned.id or ""]
+        try:
+            opened = [self.sealing.open_message(body, returned.key) for body in bodies]
+            return [envelopes.decode(body).id for body in opened]
+        except ProtocolError as exc:
+            # Not what this process has sent.
+            if self.receiver is not None:
+                self.receiver.on_refused(exc)
+            return []
 
     # -- for deliveries ------------------------------------------------------------------------
 

@@ -1,0 +1,136 @@
+"""What a transport puts behind each envelope that leaves, and takes from each that comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..places.namespaces import namespaces
+from ..protocol.seals import (
+    ABOUT_WORKERS,
+    WINDOW,
+    Checksum,
+    Seal,
+    about_process,
+    about_request,
+    outdated,
+)
+from ..words.errors import AtasksError, BadMessageError, ProtocolError
+
+
+class Sealing:
+    """
+    The seals of the codec of a namespace, whichever codec that is now.
+
+    Args:
+        namespace: Name of the namespace.
+    """
+
+    __slots__ = ("_codec", "_namespace", "_open", "_place", "_seal", "_unsigned", "_with")
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._place = namespaces.get(namespace)
+        self._unsigned = Checksum(namespace)
+        self._codec: Any = None
+        self._use(self._unsigned)
+
+    def _use(self, seal: Seal) -> None:
+        self._with = seal
+        # What each message needs, looked up once.
+        self._seal, self._open = seal.seal, seal.open
+
+    def _resolve(self) -> None:
+        """
+        Take the seal of the codec that the namespace has now.
+
+        Raises:
+            OptionError: The codec must not be used between processes as it is.
+        """
+        codec = self._place.codec
+        # Only what was resolved counts: one that is refused is refused again the next time.
+        self._use(self._unsigned if codec is None else codec.seal(self._namespace, codec.name))
+        self._codec = codec
+
+    @property
+    def signs(self) -> bool:
+        """
+        True if messages are signed.
+
+        Raises:
+            OptionError: The codec must not be used between processes as it is.
+        """
+        if self._place.codec is not self._codec:
+            self._resolve()
+        return self._with.signs
+
+    # -- what leaves ---------------------------------------------------------------------------
+
+    def request(self, body: bytes, reply_to: str) -> bytes:
+        """Return a request as it travels; its answer goes to ``reply_to``."""
+        if self._place.codec is not self._codec:
+            self._resolve()
+        return self._seal(body, about_request(reply_to))
+
+    def message(self, body: bytes, address: str) -> bytes:
+        """Return an envelope for one process as it travels."""
+        if self._place.codec is not self._codec:
+            self._resolve()
+        return self._seal(body, about_process(address))
+
+    def broadcast(self, body: bytes) -> bytes:
+        """Return an envelope for all workers of a queue as it travels."""
+        if self._place.codec is not self._codec:
+            self._resolve()
+        return self._seal(body, ABOUT_WORKERS)
+
+    def refusal(self, body: bytes, address: str) -> bytes:
+        """Return an envelope for a process that cannot sign, about a message of its."""
+        return self._unsigned.seal(body, about_process(address))
+
+    # -- what comes ----------------------------------------------------------------------------
+
+    def open_request(self, sealed: bytes, reply_to: str) -> memoryview:
+        """
+        Return a request without its seal; it may be an old one, see :meth:`is_outdated`.
+
+        Raises:
+            ProtocolError: Its seal is not whole.
+        """
+        if self._place.codec is not self._codec:
+            self._resolve_to_open()
+        return self._open(sealed, about_request(reply_to))
+
+    def open_message(self, sealed: bytes, address: str) -> memoryview:
+        """
+        Return an envelope for this process, or for all workers, without its seal.
+
+        Raises:
+            ProtocolError: Its seal is not whole, or not of now.
+        """
+        if self._place.codec is not self._codec:
+            self._resolve_to_open()
+        try:
+            body = self._open(sealed, about_process(address))
+        except ProtocolError as exc:
+            try:
+                body = self._open(sealed, ABOUT_WORKERS)
+            except ProtocolError:
+                raise exc from None
+        if self._with.signs and self.is_outdated(sealed):
+            raise outdated(self._namespace, self._with.age(sealed))
+        return body
+
+    def is_outdated(self, sealed: bytes) -> bool:
+        """Return True if an envelope that was opened was signed too long ago, or in the future."""
+        return abs(self._with.age(sealed)) > WINDOW
+
+    def why_outdated(self, sealed: bytes) -> ProtocolError:
+        """Return the error about an envelope that is."""
+        return outdated(self._namespace, self._with.age(sealed))
+
+    def _resolve_to_open(self) -> None:
+        try:
+            self._resolve()
+        except AtasksError as exc:
+            # The codec was replaced by one that must not be used like that: nothing is decoded.
+            raise BadMessageError(str(exc)) from exc
