@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,7 @@ from atasks_ng.codecs import (
     JsonCodec,
     MsgpackCodec,
     PickleCodec,
+    SignedCodec,
     get_codec,
 )
 from atasks_ng.codecs.encrypted_codec import OVERHEAD_BYTES
@@ -314,6 +316,13 @@ def test_package_is_imported_when_a_codec_is_made() -> None:
     assert (done.stdout, done.stderr) == ("False True\n", "")
 
 
+def test_encryption_is_no_signature() -> None:
+    with pytest.raises(OptionError, match="unsafe_no_signature"):
+        make(inner=PickleCodec).seal(NAMESPACE, "name")
+    assert not make().seal(NAMESPACE, "name").signs
+    assert EncryptedCodec(SignedCodec(MsgpackCodec(NAMESPACE), KEY), KEY).seal("n", "name").signs
+
+
 # -- calls -----------------------------------------------------------------------------------------
 
 
@@ -382,7 +391,7 @@ async def fails(value: str) -> None:
 
 @atask(namespace=WIRE)
 async def fails_at_length(value: str) -> None:
-    raise CanaryError(value, "x" * 5_000_000)
+    raise CanaryError(value, os.urandom(5_000_000))  # too large, even compressed
 
 
 @atask(namespace=WIRE)
@@ -415,12 +424,20 @@ def broker(amqp_url: str) -> Iterator[Broker]:
         yield broker
 
 
-@pytest.mark.parametrize("encrypted", [True, False], ids=["encrypted", "plain"])
-async def test_broker_sees_no_payload(broker: Broker, encrypted: bool) -> None:
+@pytest.mark.parametrize(
+    "codec",
+    [
+        lambda: make(namespace=WIRE),
+        lambda: SignedCodec(make(namespace=WIRE), KEY),
+        lambda: EncryptedCodec(SignedCodec(MsgpackCodec(WIRE), KEY), KEY),
+        lambda: EncryptedCodec(CompressedCodec(MsgpackCodec(WIRE)), KEY),
+        lambda: MsgpackCodec(WIRE),
+    ],
+    ids=["encrypted", "signed outside", "signed inside", "compressed inside", "plain"],
+)
+async def test_broker_sees_no_payload(broker: Broker, codec: Any) -> None:
     # The plain one shows that the canary would be seen.
-    MsgpackCodec(WIRE)
-    if encrypted:
-        make(namespace=WIRE)
+    encrypted = "EncryptedCodec" in codec().name
     url = URL(broker.url)
     seen = {True: bytearray(), False: bytearray()}
     with Proxy(url.host or "", url.port or 5672, lambda way, data: seen[way].extend(data)) as proxy:
