@@ -21,6 +21,7 @@ RISKS = [
     ("amqp://localhost/,amqp://me:secret@192.0.2.1/", ["not encrypted"]),
     ("amqps://me:secret@192.0.2.1/", []),
     ("amqps://guest:secret@192.0.2.1/", ["'guest'"]),
+    ("amqps://192.0.2.1/?auth=external", []),
     ("amqps://me:secret@192.0.2.1/?no_verify_ssl=1", ["not verified"]),
 ]
 

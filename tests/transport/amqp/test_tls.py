@@ -9,6 +9,7 @@ import shutil
 import ssl
 import subprocess
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -117,9 +118,12 @@ async def test_messages_of_every_size_arrive_over_tls(
 
 
 @contextlib.asynccontextmanager
-async def server(certificate: Path | None = None, key: Path | None = None) -> AsyncIterator[int]:
+async def server(
+    certificate: Path | None = None,
+    key: Path | None = None,
+    context: ssl.SSLContext | None = None,
+) -> AsyncIterator[int]:
     """Speak TLS with a certificate, or say nothing at all; yield the port."""
-    context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
@@ -187,6 +191,47 @@ async def test_server_that_says_nothing_is_given_up() -> None:
         text = await failure(f"amqps://me:secret@127.0.0.1:{port}/")
 
     assert "does not answer as a TLS server" in text
+
+
+async def test_server_that_speaks_only_old_versions_of_tls_is_refused(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, "broker")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    async with server(context=context) as port:
+        url = f"amqps://me:secret@127.0.0.1:{port}/?cafile={certificate}"
+        with pytest.raises(ConnectionLostError):
+            await AMQPTransport("tls", url).connect()
+
+
+async def test_server_that_wants_a_certificate_gets_one(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, "broker")
+    mine, my_key = make_certificate(tmp_path, "caller")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(mine)
+    context.verify_mode = ssl.CERT_REQUIRED
+    names = []
+    listening = await asyncio.start_server(
+        lambda _, writer: names.append(writer.get_extra_info("peercert")["subject"]),
+        "127.0.0.1",
+        ssl=context,
+    )
+    port = listening.sockets[0].getsockname()[1]
+    files = f"cafile={certificate}&certfile={mine}&keyfile={my_key}"
+    transport = AMQPTransport(
+        "tls", f"amqps://me:secret@127.0.0.1:{port}/?{files}&request_timeout=1"
+    )
+    with pytest.raises(ConnectionLostError):  # it says nothing
+        await transport.connect()
+    listening.close()
+
+    assert names == [((("commonName", "caller"),),)]
 
 
 @pytest.mark.parametrize("value", ["1", "true", "yes"])

@@ -129,7 +129,11 @@ class Link:
         """Connect and log in."""
         stream = await first_of(self._open_stream, _HANGS_AFTER, _Stream.abort)
         self._connection.opened.stream = stream
-        await self.connection.connect()
+        try:
+            await self.connection.connect()
+        except StopAsyncIteration:
+            # What aiormq makes of the end of the stream.
+            raise ConnectionResetError("it ends the connection, and says nothing") from None
         tuned = self.connection.connection_tune
         stream.wire.tune(tuned.frame_max or 0, tuned.heartbeat or 0)
 

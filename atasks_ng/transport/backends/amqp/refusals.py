@@ -91,12 +91,19 @@ def _tls_reason(exc: BaseException | None) -> str | None:
                 "signed it as cafile=, and the name it is made for as the host"
             )
         if isinstance(exc, ssl.SSLError):
-            hint = "does it speak TLS on this port?" if exc.reason in _NO_TLS else "see its log"
-            return f"TLS failed ({exc.reason or exc}); {hint}"
+            return f"TLS failed ({exc.reason or exc}); {_tls_hint(exc.reason or '')}"
         if isinstance(exc, ConnectionAbortedError) and "SSL handshake" in str(exc):
             return f"it does not answer as a TLS server ({exc})"
         exc = exc.__cause__
     return None
+
+
+def _tls_hint(why: str) -> str:
+    if why in _NO_TLS:
+        return "does it speak TLS on this port?"
+    if "CERTIFICATE" in why or "HANDSHAKE_FAILURE" in why:
+        return "it may want a certificate of yours: give it as certfile= and keyfile="
+    return "the broker's log may tell more"
 
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")

@@ -63,7 +63,8 @@ def _of(url: URL, has_login: bool) -> list[tuple[str, str]]:
     elif url.query.get("no_verify_ssl", "0") != "0":
         what = "is not verified, so that anybody on the way can pass for the broker"
         found.append((what, "give the authority as cafile= instead of no_verify_ssl="))
-    if not has_login and (url.user or "guest") == "guest":
+    is_named = has_login or url.query.get("auth", "").lower() == "external"
+    if not is_named and (url.user or "guest") == "guest":
         what = "is used as 'guest', a user that everybody knows"
         found.append((what, "create a user for this service, and delete 'guest'"))
     return found
