@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 import random
 import socket
 import subprocess
@@ -199,6 +200,23 @@ def test_no_heartbeat_is_written_while_the_loop_writes(
     assert parse(sock.recv(1000)) == [b"a frame in two parts", HEARTBEAT_FRAME]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
+async def test_a_forked_process_writes_nothing(pair: tuple[socket.socket, socket.socket]) -> None:
+    near, sock = pair
+    wire = await open_wire(near)
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        pid = os.fork()
+    if not pid:
+        wire.transport.write(frame(b"of the child"))
+        os._exit(0)
+
+    os.waitpid(pid, 0)  # noqa: ASYNC222  # it ends at once
+    wire.transport.write(frame(b"of the parent"))
+
+    assert parse(sock.recv(1000)) == [b"of the parent"]
+    wire.abort()
+
+
 class HalfSocket:
     """Takes some bytes at a time, as a socket may that is nearly full."""
 
@@ -365,9 +383,6 @@ class Heart:
 
     def give_up(self) -> None:
         self.given_up.set()
-
-    def forget(self) -> None:
-        raise AssertionError("not forked")
 
 
 def test_the_thread_wakes_as_often_as_the_shortest_heartbeat_needs() -> None:

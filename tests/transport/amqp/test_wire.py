@@ -374,6 +374,44 @@ async def test_what_is_listened_to_is_acknowledged_when_it_is_much() -> None:
     assert bench.sent()[1:] == [(1, "ack", 1000, True)]
 
 
+async def test_acknowledgements_of_what_was_answered_wait_for_others() -> None:
+    bench = Bench()
+    lane = bench.lane()
+    lane.set_slack(3)
+    await lane.consume("queue", "consumer", lambda _: None)
+    bench.deliver(*range(1, 9))
+
+    for tag in (1, 2):
+        lane.answer(tag, parcel(tag))
+        await tick()
+    assert bench.sent() == [message(1), message(2)]
+    lane.answer(3, parcel(3))
+    await tick()
+    assert bench.sent()[2:] == [message(3), (1, "ack", 3, True)]
+    # Without others, for a moment.
+    lane.ack(4)
+    await asyncio.sleep(fast._ANSWERED_SECONDS + 0.05)
+
+    assert bench.sent()[4:] == [(1, "ack", 4, False)]
+
+
+async def test_what_goes_back_is_not_covered_by_acknowledgements_that_waited() -> None:
+    bench = Bench()
+    lane = bench.lane()
+    lane.set_slack(3)
+    await lane.consume("queue", "consumer", lambda _: None)
+    bench.deliver(1, 2, 3, 4)
+
+    lane.ack(1)
+    lane.requeue(2)
+    await tick()
+    lane.ack(3)
+    lane.ack(4)
+    await tick()
+
+    assert bench.sent() == [(1, "requeue", 2, False), (1, "ack", 4, True)]
+
+
 async def test_a_delivery_for_nobody_goes_back() -> None:
     bench = Bench()
     lane = bench.lane()

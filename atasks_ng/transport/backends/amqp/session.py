@@ -43,6 +43,11 @@ logger = logging.getLogger("atasks_ng.amqp")
 # The broker sends this many replies ahead of their acknowledgement.
 _INBOX_PREFETCH = 5000
 
+# This share of a window may be requests that were answered and whose acknowledgement waits for
+# others; and no more of them, since all are asked about when the link is lost.
+_SLACK_SHARE = 8
+_MOST_SLACK = 50
+
 T = TypeVar("T")
 
 
@@ -91,6 +96,7 @@ class Session:
         self._inbox_tag = "inbox"
         self._watchers: list[asyncio.Future[Any]] = []
         self._stopping: asyncio.Future[None] | None = None
+        self._slack = _MOST_SLACK
 
     # -- opening and closing -------------------------------------------------------------------
 
@@ -250,6 +256,8 @@ class Session:
         if (refusal := self.access.refusal(self._names.replies)) is not None:
             raise refusal
         await self._ask(self._declare_work(queue, windows))
+        self._slack = min([self._slack, *(window.base // _SLACK_SHARE for window in windows)])
+        self._work.set_slack(self._slack)
         for window in windows:
             await self.adjust(window)
 

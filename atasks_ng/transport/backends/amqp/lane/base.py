@@ -49,6 +49,9 @@ class Lane:
         self.channel = channel
         self._on_returned = on_returned
 
+    def set_slack(self, requests: int) -> None:
+        """Say how many acknowledgements may wait for others, for some milliseconds."""
+
     @property
     def is_writable(self) -> bool:
         """False while what is published only piles up here."""

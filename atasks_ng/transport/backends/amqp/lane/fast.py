@@ -26,6 +26,7 @@ from .base import (
 )
 from .confirms import Unconfirmed
 from .frames import Template
+from .late import Late
 from .wire import Wire
 
 logger = logging.getLogger("atasks_ng.amqp")
@@ -36,11 +37,14 @@ _JOINED_BODY_BYTES = 4 * 1024
 _JOINED_BYTES = 64 * 1024
 
 # What is listened to is acknowledged after so many messages, so many bytes, or so many seconds,
-# whichever comes first: each acknowledgement is a write of its own, and costs the broker as much
-# as a message. What is not acknowledged when the link is lost comes once more, and is known then.
+# whichever comes first.
 _HEARD_MESSAGES = 500
 _HEARD_BYTES = 1024 * 1024
 _HEARD_SECONDS = 0.2
+
+# A request that was answered is acknowledged after as many as `slack` says, or so many seconds: it
+# takes room in a window until then.
+_ANSWERED_SECONDS = 0.005
 
 # Templates that are kept: one for each address that is answered, and for each queue that is called.
 _MAX_TEMPLATES = 1000
@@ -86,12 +90,18 @@ class FastLane(Lane):
         self._joined: dict[str, _Joined] = {}
         # Requests that cannot be sent just now, by their identity.
         self._held: dict[str, Parcel] = {}
-        self._heard = _Heard(wire)
+        # What was listened to, up to this tag, and what was answered.
+        self._heard_tag = 0
+        self._heard = Late(wire, _HEARD_MESSAGES, _HEARD_BYTES, _HEARD_SECONDS)
+        self._answered = Late(wire, 0, _HEARD_BYTES, _ANSWERED_SECONDS)
         self._is_open = wire.is_open
         self._unconfirmed: Unconfirmed | None = None
         if channel.publisher_confirms:
             self._unconfirmed = Unconfirmed(self._take_verdict, self._find_stuck, timeout)
         wire.attach(self._number, self)
+
+    def set_slack(self, requests: int) -> None:
+        self._answered.messages = requests
 
     @property
     def is_writable(self) -> bool:
@@ -124,13 +134,17 @@ class FastLane(Lane):
             self._put(parcel, tag)
             if self._unconfirmed is None:
                 # Acknowledgements are written after all messages.
-                self._acks.settle(tag)
+                self._settle(tag)
             self._wire.stir()
 
     def ack(self, tag: int) -> None:
         if self._is_open:
-            self._acks.settle(tag)
+            self._settle(tag)
             self._wire.stir()
+
+    def _settle(self, tag: int) -> None:
+        self._acks.settle(tag)
+        self._answered.add()
 
     def requeue(self, tag: int) -> None:
         if self._is_open:
@@ -209,11 +223,12 @@ class FastLane(Lane):
     def take_acks(self) -> list[bytes]:
         """Return the frames of the acknowledgements that are due."""
         number = self._number
-        pairs = self._acks.take()
-        found = [frames.ack(number, tag, multiple=multiple) for tag, multiple in pairs]
-        heard = self._heard.take()
-        if heard:
-            found.append(frames.ack(number, heard, multiple=True))
+        found: list[bytes] = []
+        if self._answered.take():
+            pairs = self._acks.take()
+            found = [frames.ack(number, tag, multiple=multiple) for tag, multiple in pairs]
+        if self._heard.take():
+            found.append(frames.ack(number, self._heard_tag, multiple=True))
         return found
 
     # -- consuming -----------------------------------------------------------------------------
@@ -243,7 +258,10 @@ class FastLane(Lane):
         try:
             listener = self._listeners.get(consumer)
             if listener is not None:
-                self._heard.add(tag, len(body))
+                self._heard_tag = tag
+                self._heard.add(len(body))
+                if self._heard.is_due:
+                    self._wire.stir()
                 listener(body)
                 return
             self._acks.delivered(tag)
@@ -293,9 +311,10 @@ class FastLane(Lane):
     # -- ending --------------------------------------------------------------------------------
 
     async def flush(self) -> None:
-        self._heard.fall_due()
         if self._unconfirmed is not None:
             await self._unconfirmed.settled()
+        self._heard.fall_due()
+        self._answered.fall_due()
         await self._wire.drain()
         if self._is_open:
             # The broker carries out what a channel asks for in order.
@@ -310,54 +329,9 @@ class FastLane(Lane):
         self._joined.clear()
         self._held.clear()
         self._heard.close()
+        self._answered.close()
         if self._unconfirmed is not None:
             self._unconfirmed.close()
-
-
-class _Heard:
-    """
-    What was listened to and is not acknowledged.
-
-    Args:
-        wire: Told when it is time to.
-    """
-
-    __slots__ = ("_count", "_is_due", "_size", "_tag", "_timer", "_wire")
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._tag = self._count = self._size = 0
-        self._is_due = False
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, tag: int, size: int) -> None:
-        self._tag = tag
-        self._count += 1
-        self._size += size
-        if self._count >= _HEARD_MESSAGES or self._size >= _HEARD_BYTES:
-            self.fall_due()
-        elif self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(_HEARD_SECONDS, self.fall_due)
-
-    def take(self) -> int:
-        """Return up to which tag to acknowledge now, or 0."""
-        if not self._is_due:
-            return 0
-        tag = self._tag
-        self._tag = self._count = self._size = 0
-        self._is_due = False
-        return tag
-
-    def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def fall_due(self) -> None:
-        self.close()
-        self._timer = None
-        self._is_due = self._tag > 0
-        self._wire.stir()
 
 
 class _Joined:

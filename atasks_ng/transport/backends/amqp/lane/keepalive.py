@@ -144,10 +144,6 @@ class Keepalive:
         """Send no heartbeats any more."""
         self._transport.release()
 
-    def forget(self) -> None:
-        """Let go of the connection in a process that was forked."""
-        self._transport.forget()
-
 
 @functools.cache
 def _say_no_pulse() -> None:

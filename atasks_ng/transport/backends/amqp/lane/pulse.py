@@ -23,6 +23,7 @@ import os
 import socket
 import threading
 import time
+import weakref
 from typing import Any, Protocol
 
 from .frames import HEARTBEAT_FRAME
@@ -59,6 +60,8 @@ class SharedTransport(asyncio.Transport):
         self._lock = threading.RLock()
         self._socket = _duplicate(transport)
         self._rest = b""
+        self._is_parents = False
+        _opened.add(self)
         if self._socket is not None:
             # What get_write_buffer_size() tells another thread is not always true: while asyncio
             # sends, a piece may be neither in the buffer nor sent.
@@ -98,11 +101,16 @@ class SharedTransport(asyncio.Transport):
         """Let go of the parent's connection in a process that was forked."""
         # Whoever held the old one is not in this process.
         self._lock = threading.RLock()
+        # A copy of the parent's loop may run here, with its timers. What they write is dropped: the
+        # broker would read it between the parent's frames.
+        self._is_parents = True
         self.release()
 
     # -- what the loop calls -------------------------------------------------------------------
 
     def write(self, data: Any) -> None:
+        if self._is_parents:
+            return
         with self._lock:
             if self._rest:
                 rest, self._rest = self._rest, b""
@@ -161,9 +169,6 @@ class Heart(Protocol):
 
     def give_up(self) -> None:
         """It is looked after no more."""
-
-    def forget(self) -> None:
-        """It belongs to the process that this one was forked from."""
 
 
 class Pulse:
@@ -227,14 +232,22 @@ class Pulse:
 
     def forget(self) -> None:
         """Begin anew in a process that was forked: the thread, and its locks, are the parent's."""
-        hearts = self._hearts
         self._begin()
-        for heart in hearts:
-            heart.forget()
 
 
 #: One for the process, as its thread is.
 pulse = Pulse()
 
+# Those that are open in this process.
+_opened: weakref.WeakSet[SharedTransport] = weakref.WeakSet()
+
+
+def _begin_as_child() -> None:
+    pulse.forget()
+    for transport in _opened:
+        transport.forget()
+    _opened.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pulse.forget)
+    os.register_at_fork(after_in_child=_begin_as_child)
