@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import itertools
-import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from yarl import URL
 
-from atasks_ng import atask, connect, propagate, serve
+from atasks_ng import atask, connect
 from atasks_ng.codecs import (
     CloudpickleCodec,
     Codec,
@@ -30,16 +26,8 @@ from atasks_ng.codecs import (
 )
 from atasks_ng.codecs.encrypted_codec import OVERHEAD_BYTES
 from atasks_ng.codecs.keys import KeyRing
-from atasks_ng.testing.proxy import Proxy
-from atasks_ng.words.errors import (
-    DecodeError,
-    EncodeError,
-    IncompatibleError,
-    OptionError,
-    RemoteError,
-)
+from atasks_ng.words.errors import DecodeError, EncodeError, IncompatibleError, OptionError
 from tests.codecs.test_contract import VALUES
-from tests.contract.worlds import Broker, open_broker
 
 NAMESPACE = "test-encrypted"
 OLD, KEY = "the-key-of-yesterday", "the-key-of-today-here"
@@ -359,93 +347,3 @@ async def test_end_with_another_key_is_an_error_at_the_caller() -> None:
 
         with pytest.raises(DecodeError, match="cannot be decrypted"):
             await call
-
-
-# -- what a broker sees ----------------------------------------------------------------------------
-
-WIRE = "test-encrypted-wire"
-CANARY = "canary-in-the-coal-mine"
-
-baggage = contextvars.ContextVar[str]("test_encrypted_baggage")
-propagate(baggage)
-
-
-class CanaryError(Exception):
-    pass
-
-
-@atask(namespace=WIRE)
-async def returns(value: Any) -> Any:
-    assert baggage.get() == f"{CANARY} out"
-    baggage.set(f"{CANARY} back")
-    return [value, CANARY.upper()]
-
-
-@atask(namespace=WIRE)
-async def fails(value: str) -> None:
-    error = CanaryError(value)
-    error.attribute = CANARY.upper()  # type: ignore[attr-defined]
-    error.add_note(value)
-    raise error from ValueError(value)
-
-
-@atask(namespace=WIRE)
-async def fails_at_length(value: str) -> None:
-    raise CanaryError(value, os.urandom(5_000_000))  # too large, even compressed
-
-
-@atask(namespace=WIRE)
-async def streams() -> AsyncIterator[str]:
-    got = CANARY
-    while True:
-        got = yield got
-
-
-async def exercise() -> None:
-    """Send a canary by every way that a program has, and see it come back."""
-    baggage.set(f"{CANARY} out")
-    assert await returns({CANARY: CANARY}) == [{CANARY: CANARY}, CANARY.upper()]
-    assert baggage.get() == f"{CANARY} back"
-    with pytest.raises(CanaryError) as caught:
-        await fails(CANARY)
-    assert caught.value.args == (CANARY,)
-    with pytest.raises(RemoteError, match=CANARY):
-        await fails_at_length(CANARY)
-    stream: Any = streams()
-    assert await anext(stream) == CANARY
-    assert await stream.asend(CANARY.upper()) == CANARY.upper()
-    with pytest.raises(CanaryError):
-        await stream.athrow(CanaryError(CANARY))
-
-
-@pytest.fixture
-def broker(amqp_url: str) -> Iterator[Broker]:
-    with open_broker(amqp_url) as broker:
-        yield broker
-
-
-@pytest.mark.parametrize(
-    "codec",
-    [
-        lambda: make(namespace=WIRE),
-        lambda: SignedCodec(make(namespace=WIRE), KEY),
-        lambda: EncryptedCodec(SignedCodec(MsgpackCodec(WIRE), KEY), KEY),
-        lambda: EncryptedCodec(CompressedCodec(MsgpackCodec(WIRE)), KEY),
-        lambda: MsgpackCodec(WIRE),
-    ],
-    ids=["encrypted", "signed outside", "signed inside", "compressed inside", "plain"],
-)
-async def test_broker_sees_no_payload(broker: Broker, codec: Any) -> None:
-    # The plain one shows that the canary would be seen.
-    encrypted = "EncryptedCodec" in codec().name
-    url = URL(broker.url)
-    seen = {True: bytearray(), False: bytearray()}
-    with Proxy(url.host or "", url.port or 5672, lambda way, data: seen[way].extend(data)) as proxy:
-        through = str(url.with_host("127.0.0.1").with_port(proxy.port))
-        async with serve(through, namespace=WIRE, prefix=broker.new_prefix(WIRE)):
-            await exercise()
-
-    for data in seen.values():
-        assert b"test_encrypted_codec:returns" in data
-        assert (CANARY.encode() in data) is not encrypted
-        assert (CANARY.upper().encode() in data) is not encrypted
