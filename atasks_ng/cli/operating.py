@@ -55,6 +55,7 @@ def _add_permissions(commands: Commands) -> None:
     _add_places(parser, "queue that it serves or declares, may be repeated (all)")
     add("--prefix", default="atasks_ng", help="the option prefix of the transport (%(default)s)")
     add("--vhost", default="/", help="the virtual host (%(default)s)")
+    add("--guarded", action="store_true", help="for what was declared as --guarded")
     parser.set_defaults(perform=show_permissions)
 
 
@@ -71,6 +72,11 @@ def _add_declare(commands: Commands) -> None:
         f"(${URL_VARIABLE})",
     )
     _add_places(parser, "queue, may be repeated (default)")
+    parser.add_argument(
+        "--guarded",
+        action="store_true",
+        help="keep users from binding to the addresses of others, which takes the broker longer",
+    )
     parser.set_defaults(perform=declare)
 
 
@@ -102,8 +108,10 @@ def show_permissions(args: argparse.Namespace) -> int:
     patterns = (found.configure, found.write, found.read)
     for name, pattern in zip(("configure", "write", "read"), patterns, strict=True):
         print(f"{name:9}  {pattern}")
-    command = ["rabbitmqctl", "set_permissions", "--vhost", args.vhost, args.user, *patterns]
-    print(f"\n{shlex.join(command)}")
+    where = ["--vhost", args.vhost, args.user]
+    print(f"\n{shlex.join(['rabbitmqctl', 'set_permissions', *where, *patterns])}")
+    for keys in found.topic if args.guarded else ():
+        print(shlex.join(["rabbitmqctl", "set_topic_permissions", *where, *keys]))
     return 0
 
 
@@ -120,7 +128,12 @@ def declare(args: argparse.Namespace) -> int:
         )
     try:
         found = asyncio.run(
-            topology.declare(url, args.namespaces or ["default"], args.queues or ["default"])
+            topology.declare(
+                url,
+                args.namespaces or ["default"],
+                args.queues or ["default"],
+                guarded=args.guarded,
+            )
         )
     except (errors.OptionError, errors.BadURLError) as exc:
         raise CommandError(str(exc)) from exc

@@ -41,9 +41,10 @@ ROLES = {
 class Site:
     """A node whose users are permitted what the command prints."""
 
-    def __init__(self, broker: PrivateBroker, queue_type: str) -> None:
+    def __init__(self, broker: PrivateBroker, queue_type: str, *, guarded: bool = False) -> None:
         self.broker = broker
         self.queue_type = queue_type
+        self.guarded = guarded
 
     def url_of(self, user: str) -> str:
         login = f"{user}:secret@"
@@ -54,12 +55,16 @@ class Site:
         return await asyncio.to_thread(self.broker.ctl, *arguments)
 
     async def set_up(self, capsys: pytest.CaptureFixture[str]) -> None:
+        guarded = ["--guarded"] if self.guarded else []
         for user, roles in ROLES.items():
-            assert main(["permissions", user, *roles, "--namespace=shop", "--prefix=acme"]) == 0
-            printed = capsys.readouterr().out.strip().splitlines()[-1]
+            options = [*roles, "--namespace=shop", "--prefix=acme", *guarded]
+            assert main(["permissions", user, *options]) == 0
             await self.ctl("add_user", user, "secret")
-            await self.ctl(*shlex.split(printed)[1:])
-        await topology.declare(self.url_of("ops"), ["shop"], ["default", "gpu"])
+            for printed in capsys.readouterr().out.partition("\n\n")[2].splitlines():
+                await self.ctl(*shlex.split(printed)[1:])
+        await topology.declare(
+            self.url_of("ops"), ["shop"], ["default", "gpu"], guarded=self.guarded
+        )
 
     @contextlib.asynccontextmanager
     async def worker(self, user: str, queue: str, log: Path) -> AsyncIterator[None]:
@@ -92,13 +97,14 @@ class Site:
         return set(re.findall(r"operation ([a-z]+\.[a-z]+) caused a channel", self.broker.log()))
 
 
-@pytest.fixture(params=["classic", "quorum"])
+@pytest.fixture(params=["classic", "quorum guarded"])
 async def site(
     private_broker: Callable[..., PrivateBroker],
     capsys: pytest.CaptureFixture[str],
     request: pytest.FixtureRequest,
 ) -> Site:
-    found = Site(private_broker(), request.param)
+    queue_type, *guarded = request.param.split()
+    found = Site(private_broker(), queue_type, guarded=bool(guarded))
     await found.set_up(capsys)
     return found
 
@@ -197,6 +203,8 @@ FORBIDDEN: dict[str, list[Operation]] = {
         *(declare(OWN["bob"]), bind(OWN["bob"], REPLY, "x"), bind(WORK, REPLY, "x")),
         # Copies of all calls, of all cancels.
         *(bind(OWN["al.ice"], REQ, "default"), bind(OWN["al.ice"], CTL, "default")),
+        # Copies of what somebody else gets.
+        *(bind(OWN["al.ice"], REPLY, OWN["bob"]), bind(OWN["al.ice"], REPLY, "#")),
         # Past the exchanges, straight into a queue.
         *(publish("", WORK), publish("", OWN["bob"]), publish(DEAD, "")),
         # Where the broker would put expired messages for her.
@@ -220,7 +228,7 @@ FORBIDDEN: dict[str, list[Operation]] = {
 }
 
 
-@pytest.mark.parametrize("site", ["classic"], indirect=True)
+@pytest.mark.parametrize("site", ["classic guarded"], indirect=True)
 async def test_no_role_can_do_anything_else(site: Site) -> None:
     guest = await aiormq.connect(site.broker.url)
     channel = await guest.channel()

@@ -52,11 +52,15 @@ class Permissions:
         configure: What may be declared and deleted.
         write: What may be published to, and bound.
         read: What may be consumed from, and bound to.
+        topic: For each exchange of replies, what may be published to it and what may be bound to
+            it, by routing key, as ``rabbitmqctl set_topic_permissions`` takes them. They count if
+            the exchange was declared as ``guarded``.
     """
 
     configure: str
     write: str
     read: str
+    topic: tuple[tuple[str, str, str], ...] = ()
 
 
 def permissions(
@@ -99,7 +103,8 @@ def permissions(
         parts = [part for names in bases for part in _parts(names, needed, queues)]
         return "|".join(parts) or _NOTHING
 
-    return Permissions(pattern("configure"), pattern("write"), pattern("read"))
+    topic = tuple((names.replies, ".*", f"^{_escape(names.own)}") for names in bases)
+    return Permissions(pattern("configure"), pattern("write"), pattern("read"), topic)
 
 
 def _parts(names: Names, needed: list[str], queues: Sequence[str]) -> Iterable[str]:

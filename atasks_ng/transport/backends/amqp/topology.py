@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiormq.exceptions import AMQPError
 
@@ -19,7 +19,11 @@ from .settings import Names, Settings
 
 
 async def declare(
-    url: str, namespaces: Sequence[str] = ("default",), queues: Sequence[str] = ("default",)
+    url: str,
+    namespaces: Sequence[str] = ("default",),
+    queues: Sequence[str] = ("default",),
+    *,
+    guarded: bool = False,
 ) -> list[str]:
     """
     Declare everything but the queues of replies, which each process declares for itself.
@@ -30,6 +34,9 @@ async def declare(
         url: Where, and as whom; its options ``prefix`` and ``queue_type`` count.
         namespaces: For which namespaces.
         queues: For which queues of each.
+        guarded: Whether replies go through an exchange of the type ``topic``. RabbitMQ can then
+            keep a user from binding a queue to the address of another, which takes longer: see
+            :meth:`~atasks_ng.transport.backends.amqp.permissions.Permissions.topic`.
 
     Returns:
         The names of the exchanges and queues that are there now.
@@ -49,6 +56,7 @@ async def declare(
     settings.tell_risks()
     target = await Dialer(settings).target()
     link = Link(settings, "declares", target.url)
+    kinds = {**EXCHANGES, "reply": "topic"} if guarded else EXCHANGES
     found: dict[str, None] = {}
     try:
         async with asyncio.timeout(settings.request_timeout):
@@ -57,7 +65,9 @@ async def declare(
         for namespace in namespaces:
             names = Names(f"{settings.prefix}.{namespace}")
             async with asyncio.timeout(settings.request_timeout):
-                found |= dict.fromkeys(await _declare(declarer, names, queues, settings.queue_type))
+                found |= dict.fromkeys(
+                    await _declare(declarer, names, kinds, queues, settings.queue_type)
+                )
     except TimeoutError:
         late = f"{target.shown} did not answer within {settings.request_timeout:g} s"
         raise ConnectionLostError(late) from None
@@ -71,10 +81,14 @@ async def declare(
 
 
 async def _declare(
-    declarer: Declarer, names: Names, queues: Sequence[str], queue_type: str
+    declarer: Declarer,
+    names: Names,
+    kinds: Mapping[str, str],
+    queues: Sequence[str],
+    queue_type: str,
 ) -> list[str]:
     found = []
-    for part, kind in EXCHANGES.items():
+    for part, kind in kinds.items():
         found.append(f"{names.base}.{part}")
         await declarer.exchange(found[-1], kind)
     for queue in queues:
