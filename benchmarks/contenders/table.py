@@ -10,6 +10,7 @@ CONTENDERS = {
         Contender("aiormq", "bare_aiormq", "aiormq"),
         Contender("aio-pika-rpc", "aio_pika_rpc", "aio_pika.patterns"),
         Contender("grpc.aio", "grpc_aio", "grpc.aio"),
+        Contender("frames", "bare_lane", "atasks_ng"),
         Contender("atasks_ng", "ours", "atasks_ng"),
         Contender("atasks_ng-plain", "ours", "atasks_ng", {"fast": False}),
     )
