@@ -284,6 +284,10 @@ class Outgoing:
         self._do(self._caller.receive(envelope, self.loop.time()))
         self._set_timer()
 
+    def on_complaint(self, refusal: envelopes.Refusal) -> None:
+        """Somebody says, without a signature, that a call was refused for its own."""
+        self._caller.complained(refusal.id, _refused(refusal), self.loop.time())
+
     def on_returned(self, message: Message) -> None:
         """Nobody serves the queue of a call."""
         self._do(self._caller.returned(message.id, self.loop.time()))

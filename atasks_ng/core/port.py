@@ -95,8 +95,12 @@ class Port:
         except errors.ProtocolError as exc:
             self.on_refused(exc)
 
-    def on_refused(self, error: errors.ProtocolError) -> None:
+    def on_refused(
+        self, error: errors.ProtocolError, complaint: envelopes.Refusal | None = None
+    ) -> None:
         """An envelope for this process that is none, or is not from whom it should be."""
+        if complaint is not None and self.outgoing is not None:
+            self.outgoing.on_complaint(complaint)
         if hooks.listeners:
             hooks.emit(hooks.MessageDropped(str(error), None))
         self._log.warning(type(error).__name__, "dropped a message: %s", error)

@@ -104,11 +104,23 @@ class Caller:
             if type(envelope) is Ask:
                 return [SendTell(envelope.origin, Tell(envelope.id, SETTLED, 0, 0))]
             return []
+        call.complaint = None
         if type(envelope) is Item:
             return self._receive_item(call, envelope, now)
         if type(envelope) is Notice:
             return self._happen(call, NOTICE, now, envelope)
         return self._happen(call, ASKED if type(envelope) is Ask else REPLY, now, envelope)
+
+    def complained(self, id: str, error: BaseException, now: float) -> None:
+        """
+        Somebody who cannot sign says to have refused a call.
+
+        Anybody may say so, and the call goes on waiting. It ends with the error if no worker says
+        anything else about it for the time in which it may find none.
+        """
+        call = self.calls.get(id)
+        if call is not None and call.complaint is None:
+            call.complaint = (now, error)
 
     def ask(self, call: OutgoingCall, pull: Pull, now: float) -> list[Action]:
         """The consumer of a stream wants the next item, or has something to send in."""
@@ -164,7 +176,9 @@ class Caller:
         actions: list[Action] = []
         for call in list(self.calls.values()):
             patience = self.times.overdue * 2 ** (call.sent - 1)
-            if call.state is OPEN and now - call.heard_at >= patience:
+            if call.complaint is not None and now - call.complaint[0] >= self.times.worker_grace:
+                actions += self._happen(call, LOST, now, call.complaint[1])
+            elif call.state is OPEN and now - call.heard_at >= patience:
                 call.heard_at = now
                 actions += self._happen(call, OVERDUE, now)
         return actions
@@ -376,6 +390,10 @@ class Caller:
         if call.consumer is not None and call.consumer.received:
             self._tell(call, asker, SETTLED, actions)
             actions += self._happen(call, RESTARTED, now)
+            return
+        if asker.why == WHY_STALE and not call.rerun and call.holder not in (None, asker.worker):
+            # Another worker was let run it, and nothing says that it is lost: a copy.
+            self._tell(call, asker, STAND_BY, actions)
             return
         if asker.why == WHY_LOST and not call.handed_back:
             if not call.rerun or call.convicts:

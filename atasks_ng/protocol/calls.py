@@ -89,6 +89,7 @@ class OutgoingCall:
         handed_back: True if a stopping worker put it back.
         convicts: True once its last attempt may have begun.
         noticed: True once a worker has said that the body hears of the cancel.
+        complaint: When somebody without a key first said to have refused it, and why.
         consumer: The receiving end, if the task is an async generator.
     """
 
@@ -98,6 +99,7 @@ class OutgoingCall:
         "back",
         "cancel_message",
         "cancels",
+        "complaint",
         "consumer",
         "convicts",
         "deadline",
@@ -162,6 +164,7 @@ class OutgoingCall:
         self.handed_back = False
         self.convicts = False
         self.noticed = False
+        self.complaint: tuple[float, BaseException] | None = None
         self.consumer: Consumer | None = None
         # The shell's own: what it sends again, what it wakes and with what, the context that came
         # back. No rule looks at them.

@@ -6,6 +6,7 @@ import dataclasses
 from contextvars import Context
 from typing import Protocol
 
+from ..protocol.envelopes import Refusal
 from ..words.errors import ProtocolError
 
 
@@ -125,8 +126,14 @@ class Receiver(Protocol):
     def on_envelope(self, body: bytes | memoryview, context: Context | None = None) -> None:
         """An envelope for this process: an answer, a notice, a cancel."""
 
-    def on_refused(self, error: ProtocolError) -> None:
-        """An envelope for this process that was dropped unread, since its seal is not whole."""
+    def on_refused(self, error: ProtocolError, complaint: Refusal | None = None) -> None:
+        """
+        An envelope for this process that was dropped, since its seal is not whole.
+
+        Args:
+            error: What is wrong with it.
+            complaint: What it says, if it says, unsigned, that a request was refused.
+        """
 
     def on_returned(self, message: Message) -> None:
         """A request that no queue took; its body need not be there."""

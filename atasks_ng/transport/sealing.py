@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..places.namespaces import namespaces
+from ..protocol.envelopes import Refusal, decode
 from ..protocol.seals import (
     ABOUT_WORKERS,
     WINDOW,
@@ -15,6 +16,9 @@ from ..protocol.seals import (
     outdated,
 )
 from ..words.errors import AtasksError, BadMessageError, ProtocolError
+
+# What a worker says that cannot open a seal.
+_COMPLAINTS = ("SignatureError",)
 
 
 class Sealing:
@@ -119,6 +123,18 @@ class Sealing:
         if self._with.signs and self.is_outdated(sealed):
             raise outdated(self._namespace, self._with.age(sealed))
         return body
+
+    def complaint(self, sealed: bytes, address: str) -> Refusal | None:
+        """
+        Return what somebody who cannot sign says to have refused, or ``None``.
+
+        Nobody knows who says it: it is a hint, for a caller that hears nothing else.
+        """
+        try:
+            envelope = decode(self._unsigned.open(sealed, about_process(address)))
+        except ProtocolError:
+            return None
+        return envelope if type(envelope) is Refusal and envelope.error in _COMPLAINTS else None
 
     def is_outdated(self, sealed: bytes) -> bool:
         """Return True if an envelope that was opened was signed too long ago, or in the future."""

@@ -517,6 +517,18 @@ def test_call_that_must_not_run_twice_does_not_run_on_a_presumption() -> None:
     assert answer.envelope == Refusal("id", "WorkerLostError", ["m:f", 1])
 
 
+def test_call_that_a_stranger_may_have_sent_runs_on_its_callers_word_only() -> None:
+    scene = Scene()
+    scene.call.stale = scene.call.doubted = True
+    assert kinds(scene.deliver()) == [Say]
+
+    assert kinds(scene.looked(True)) == [Widen]
+    assert kinds(scene.after(TIMES.stand_by)) == [Say]
+    assert scene.looked(True) == []
+
+    assert kinds(scene.tell(tables.GO)) == [Widen, Start]
+
+
 def test_condemned_call_is_buried() -> None:
     assert kinds(scene_at(tables.ASKING).tell(tables.CONDEMNED)) == [Bury]
 

@@ -395,6 +395,64 @@ def test_call_that_was_sent_twice_is_searched_though_it_lay_in_its_queue() -> No
     assert kinds(scene.ask_of_worker(WHY_STALE)) == [SendWho]
 
 
+def test_call_that_one_worker_was_let_run_is_searched_when_another_asks() -> None:
+    scene = Scene(stream=False)
+    scene.ask_of_worker(WHY_STALE, "w1")
+
+    assert kinds(scene.ask_of_worker(WHY_STALE, "w2")) == [SendWho]
+
+    [told] = scene.notice(worker="w1")
+    assert isinstance(told, SendTell)
+    assert told.origin == "address of w2"
+    assert told.tell.verdict == tables.STAND_BY
+
+
+@pytest.mark.parametrize(("rerun", "verdict"), [(True, tables.GO), (False, tables.STAND_BY)])
+def test_copy_of_a_call_whose_worker_is_silent_runs_only_if_it_may_run_twice(
+    rerun: bool, verdict: str
+) -> None:
+    scene = Scene(stream=False)
+    scene.call.rerun = rerun
+    scene.ask_of_worker(WHY_STALE, "w1")
+    scene.ask_of_worker(WHY_STALE, "w2")
+
+    [told] = scene.after(TIMES.holder)
+
+    assert isinstance(told, SendTell)
+    assert (told.origin, told.tell.verdict) == ("address of w2", verdict)
+    assert [type(each) for each in scene.reply()] == [End]
+
+
+# -- complaints that nobody has signed ---------------------------------------------------------
+
+
+def test_complaint_ends_a_call_of_which_nothing_else_is_heard() -> None:
+    scene = Scene(stream=False, deadline=None)
+    error = errors.SignatureError("default", "no key")
+    scene.caller.complained("id", error, scene.now)
+    scene.caller.complained("unknown", error, scene.now)
+
+    scene.now = TIMES.worker_grace / 2
+    scene.caller.complained("id", errors.SignatureError("default", "again"), scene.now)
+    assert scene.caller.sweep(scene.now) == []
+
+    scene.now = TIMES.worker_grace
+    [end] = scene.caller.sweep(scene.now)
+    assert isinstance(end, End)
+    assert end.outcome is error
+
+
+def test_complaint_does_not_count_once_a_worker_is_heard() -> None:
+    scene = Scene(stream=False, deadline=None)
+    scene.caller.complained("id", errors.SignatureError("default", "a lie"), scene.now)
+    scene.notice()
+
+    scene.now = TIMES.worker_grace - 1
+    assert scene.caller.sweep(scene.now) == []
+    scene.now = TIMES.worker_grace
+    assert kinds(scene.caller.sweep(scene.now)) == [Send]
+
+
 def test_sign_of_life_keeps_a_call_from_being_sent_again() -> None:
     scene = Scene(stream=False, deadline=None)
     scene.now = TIMES.overdue - 1

@@ -47,7 +47,9 @@ class Peer:
     def on_envelope(self, body: bytes, context: Context | None = None) -> None:
         self.answers.put_nowait(body)
 
-    def on_refused(self, error: ProtocolError) -> None:
+    def on_refused(
+        self, error: ProtocolError, complaint: envelopes.Refusal | None = None
+    ) -> None:
         raise AssertionError(error)
 
     def on_returned(self, message: Message) -> None:

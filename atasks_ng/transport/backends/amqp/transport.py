@@ -349,7 +349,7 @@ class AMQPTransport(Transport):
             try:
                 envelope = self.sealing.open_message(each, self.address)
             except ProtocolError as exc:
-                self.receiver.on_refused(exc)
+                self.receiver.on_refused(exc, self.sealing.complaint(each, self.address))
             else:
                 self.receiver.on_envelope(envelope)
 
