@@ -24,6 +24,7 @@ from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
 
+from . import heap
 from .frames import Buffer
 from .keepalive import Keepalive
 from .pulse import SharedTransport
@@ -332,6 +333,7 @@ class WireFactory(TransportFactory):
         provider = kwargs.pop("ssl_context_provider", None)
         context = await provider.get_context() if url.scheme == "amqps" else None
         loop = asyncio.get_running_loop()
+        heap.keep()
         wire = Wire(loop)
         try:
             await loop.create_connection(
