@@ -152,7 +152,8 @@ class Router:
                 allows, 32 at most.
 
         Raises:
-            OptionError: A number or a name is out of range.
+            OptionError: A number or a name is out of range, or the codec needs a key.
+            UnsupportedError: The codec signs, and the transport carries no signatures.
             NotConnectedError: The transport is not connected.
         """
         if self.server is server:
@@ -162,6 +163,7 @@ class Router:
             names = [check_name("queue", queue) for queue in queues]
         if type(concurrency) is not int or concurrency < 1:
             raise errors.OptionError(f"concurrency={concurrency!r}: give a whole number, 1 or more")
+        server.check_seal()
         await self.deactivate()
         self.server = server
         self._incoming = self._port(server).incoming = Incoming(

@@ -54,9 +54,6 @@ class Incoming:
         concurrency: How many bodies run at once, those that wait for other calls not counted.
         threads: How many plain functions run at once.
         max_payload_bytes: Largest result; ``None`` sets no limit.
-
-    Raises:
-        OptionError: The codec must not be used between processes as it is.
     """
 
     def __init__(
@@ -68,7 +65,6 @@ class Incoming:
         threads: int,
         max_payload_bytes: int | None,
     ) -> None:
-        transport.check_seal()
         self.transport = transport
         self.worker = worker
         self.loop = asyncio.get_running_loop()

@@ -160,7 +160,9 @@ class Checksum(Seal):
     def _refusal(self, sealed: bytes) -> ProtocolError:
         if len(sealed) >= _SIGNATURE_BYTES and sealed[-1] == _SIGNATURE:
             return SignatureError(self._namespace, NO_KEY)
-        return BadMessageError("its checksum does not fit: it was damaged on its way")
+        return BadMessageError(
+            "its checksum does not fit: it was damaged on its way, or comes from another version"
+        )
 
 
 class Signature(Seal):

@@ -21,13 +21,10 @@ class Exchange(Delivery):
         self._sealing = sealing
         self._address = address
         self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        try:
-            self.body = sealing.open_request(sealed, address)
-            if sealing.is_outdated(sealed):
-                # Its caller cannot be asked.
-                self.fault = sealing.why_outdated(sealed)
-        except ProtocolError as exc:
-            self.fault = exc
+        self.unseal(sealed, sealing, address)
+        if self.outdated:
+            # Its caller cannot be asked.
+            self.fault = sealing.why_outdated(sealed)
 
     def finish(self, answer: bytes | None, context: Context | None = None) -> None:
         if self.answer.done():

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..protocol.envelopes import Refusal
 from ..words.errors import ProtocolError
+from .sealing import Sealing
 
 
 @dataclasses.dataclass(slots=True)
@@ -86,6 +87,24 @@ class Delivery:
         self.redelivered = redelivered
         self.stale = stale
         self.context = context
+
+    def unseal(self, sealed: bytes, sealing: Sealing, reply_to: str) -> None:
+        """
+        Take the request out of its seal; if that is not whole, :attr:`fault` says why.
+
+        Args:
+            sealed: What came.
+            sealing: Opens it.
+            reply_to: Where its answer goes, or an empty text.
+        """
+        try:
+            self.body = sealing.open_request(sealed, reply_to)
+        except ProtocolError as exc:
+            self.fault = exc
+            return
+        if sealing.signs:
+            self.signed = True
+            self.outdated = sealing.is_outdated(sealed)
 
     @property
     def is_away(self) -> bool:

@@ -25,6 +25,8 @@ class FolderTransport(Transport):
     It does not do one thing that it should: give the calls of a process that died to another one.
     """
 
+    seals = True  # what is written is sealed by the codec, what is read is opened
+
     def __init__(self, namespace: str = "default", url: str = "folder:///tmp/calls") -> None:
         super().__init__(namespace)
         self.address = new_id()
@@ -53,9 +55,13 @@ class FolderTransport(Transport):
         head = {"id": message.id, "reply_to": self.address}
         if message.kind == WORKERS:
             for worker in self._place("serving", message.target).iterdir():
-                self._put(PROCESS, worker.name, head, message.body)
-        elif message.kind == PROCESS or any(self._place("serving", message.target).iterdir()):
-            self._put(message.kind, message.target, head, message.body)
+                self._put(PROCESS, worker.name, head, self.sealing.broadcast(message.body))
+        elif message.kind == PROCESS:
+            sealed = self.sealing.message(message.body, message.target)
+            self._put(PROCESS, message.target, head, sealed)
+        elif any(self._place("serving", message.target).iterdir()):
+            sealed = self.sealing.request(message.body, self.address)
+            self._put(message.kind, message.target, head, sealed)
         else:
             asyncio.get_running_loop().call_soon(self.receiver.on_returned, message)
 
@@ -87,10 +93,18 @@ class FolderTransport(Transport):
             for file in self._files(PROCESS, self.address):
                 body = file.read_bytes().partition(b"\n")[2]
                 file.unlink()
-                self.receiver.on_envelope(body)
+                self._open(body)
             for place in list(self._windows):
                 self._take_requests(place)
             await asyncio.sleep(EVERY)
+
+    def _open(self, sealed: bytes) -> None:
+        try:
+            envelope = self.sealing.open_message(sealed, self.address)
+        except errors.ProtocolError as exc:
+            self.receiver.on_refused(exc, self.sealing.complaint(sealed, self.address))
+        else:
+            self.receiver.on_envelope(envelope)
 
     def _take_requests(self, place: tuple[str, str]) -> None:
         for file in self._files(*place):
@@ -115,8 +129,10 @@ class FolderTransport(Transport):
 
     # -- for deliveries
 
-    def answer(self, head: dict[str, str], body: bytes) -> None:
-        self._put(PROCESS, head["reply_to"], head, body)
+    def answer(self, head: dict[str, str], body: bytes, *, refused: bool) -> None:
+        # What could not be opened is not answered with a signature.
+        seal = self.sealing.refusal if refused else self.sealing.message
+        self._put(PROCESS, head["reply_to"], head, seal(body, head["reply_to"]))
 
     def let_go(self, place: tuple[str, str]) -> None:
         self._held[place] -= 1
@@ -131,11 +147,12 @@ class FolderDelivery(Delivery):
         head, _, body = mine.read_bytes().partition(b"\n")
         self._head = json.loads(head)
         kind, queue = self._place = place
-        super().__init__(body, id=self._head["id"], queue=queue, nested=kind == NESTED)
+        super().__init__(b"", id=self._head["id"], queue=queue, nested=kind == NESTED)
+        self.unseal(body, transport.sealing, self._head["reply_to"])
         self._transport, self._mine, self._origin = transport, mine, origin
 
     def say(self, envelope: bytes, context: Context | None = None) -> None:
-        self._transport.answer(self._head, envelope)
+        self._transport.answer(self._head, envelope, refused=self.fault is not None)
 
     def finish(self, answer: bytes | None, context: Context | None = None) -> None:
         if answer is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextvars import Context
 from typing import Protocol
 
-from ....words.errors import ProtocolError
 from ...base import Delivery
 from ...sealing import Sealing
 from .packing import Packer
@@ -73,14 +72,7 @@ class AMQPDelivery(Delivery):
         self._settled = False
         # As it came, for operators.
         self._sealed = delivered.body
-        try:
-            self.body = sealing.open_request(delivered.body, delivered.reply_to or "")
-        except ProtocolError as exc:
-            self.fault = exc
-            return
-        if sealing.signs:
-            self.signed = True
-            self.outdated = sealing.is_outdated(delivered.body)
+        self.unseal(delivered.body, sealing, delivered.reply_to or "")
 
     @property
     def is_away(self) -> bool:
