@@ -36,11 +36,14 @@ from atasks_ng.codecs import (
     CompressedCodec,
     EncryptedCodec,
     JsonCodec,
+    KeyRing,
     MsgpackCodec,
     PickleCodec,
+    SignedCodec,
     get_codec,
     register,
 )
+from atasks_ng.protocol.seals import Seal
 from atasks_ng.router import Router, get_router
 from atasks_ng.tasks import TaskFunction
 from atasks_ng.transport.backends.amqp import AMQPTransport
@@ -393,6 +396,15 @@ def codecs() -> None:
     EncryptedCodec(MsgpackCodec(), key=[b"the key of tomorrow", "the key of today"])
     EncryptedCodec(MsgpackCodec(), key=lambda: "the key of now")
     EncryptedCodec(MsgpackCodec(), 42)  # type: ignore[arg-type]
+    signed = SignedCodec(encrypted, KeyRing(["the key of today", b"that of tomorrow"]), "other")
+    assert_type(signed.inner, Codec)
+    assert_type(signed.seal("other", signed.name), Seal)
+    SignedCodec(MsgpackCodec(), key=lambda: ("the key of now", b"and another"))
+    SignedCodec(MsgpackCodec(), 42)  # type: ignore[arg-type]
+    PickleCodec(key="the key of now")
+    CloudpickleCodec("default", unsafe_no_signature=True)
+    assert_type(KeyRing("the key of now").derive("mine").current.secret, bytes)
+    assert_type(Seal().open(b"", b""), memoryview)
     ReversingCodec(namespace="default")
     AsyncCodec()
     assert_type(get_codec(), Codec | None)
