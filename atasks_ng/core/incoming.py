@@ -35,6 +35,7 @@ from ..words import errors, hooks
 from .executors import Executors
 from .held import HeldSlot
 from .logs import SeldomLogger, mark_records
+from .objecting import objection
 from .performing import Performing
 
 logger = logging.getLogger("atasks_ng.worker")
@@ -103,7 +104,7 @@ class Incoming:
         except errors.ProtocolError as exc:
             self._refuse_message(delivery, exc)
             return
-        refusal = self._objection(request)
+        refusal = objection(request, self._namespace, self.worker)
         if refusal is not None:
             delivery.finish(envelopes.encode(refusal))
             return
@@ -156,19 +157,6 @@ class Incoming:
             refusal = envelopes.Refusal(delivery.id, type(exc).__name__, list(exc.args))
             answer = envelopes.encode(refusal)
         delivery.refuse(str(exc), answer)
-
-    def _objection(self, request: envelopes.Request) -> envelopes.Refusal | None:
-        name = self._namespace.name
-        codec = self._namespace.codec
-        if self._namespace.registry.get(request.task) is None:
-            what = [request.task, name, self.worker]
-            return envelopes.Refusal(request.id, "UnknownTaskError", what)
-        if codec is None:
-            return envelopes.Refusal(request.id, "NoCodecError", [name])
-        if codec.name != request.codec:
-            what = ["codec", codec.name, request.codec]
-            return envelopes.Refusal(request.id, "IncompatibleError", what)
-        return None
 
     # -- performing ----------------------------------------------------------------------------
 

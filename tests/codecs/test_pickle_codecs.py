@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from atasks_ng import atask, connect
 from atasks_ng.codecs import CloudpickleCodec, PickleCodec
 from atasks_ng.words.errors import DecodeError, EncodeError, IncompatibleError
 
@@ -114,6 +115,42 @@ def test_cloudpickle_of_another_python_is_refused():
 
     ours = "{}.{}".format(*sys.version_info)
     assert caught.value.args == ("Python version", "3.2", ours)
+
+
+class OldCodec(CloudpickleCodec):
+    """That of Python 3.2."""
+
+    name = "CloudpickleCodec"
+    only_results = False
+
+    def encode(self, obj):
+        content = super().encode(obj)
+        is_call = type(obj) is tuple and len(obj) == 2 and type(obj[1]) is dict
+        return content if is_call == self.only_results else bytes((3, 2)) + content[2:]
+
+
+@atask
+async def echo(value):
+    return value
+
+
+@atask
+async def fail():
+    raise ValueError("a reason")
+
+
+@pytest.mark.parametrize("task", [echo, fail])
+@pytest.mark.parametrize("only_results", [False, True])
+async def test_caller_hears_that_the_other_python_differs(monkeypatch, task, only_results):
+    ours = "{}.{}".format(*sys.version_info)
+    monkeypatch.setattr(OldCodec, "only_results", only_results)
+    OldCodec()
+    async with connect("loopback://"):
+        with pytest.raises(IncompatibleError) as caught:
+            await (task(1) if task is echo else task())
+
+    there_and_here = ("3.2", ours) if only_results else (ours, "3.2")
+    assert caught.value.args == ("Python version", *there_and_here)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x03", bytes(sys.version_info[:2])])

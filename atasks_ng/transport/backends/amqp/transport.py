@@ -15,16 +15,16 @@ from ....words import hooks
 from ....words.errors import (
     ForkedError,
     NotConnectedError,
-    ProtocolError,
     WrongLoopError,
 )
 from ....words.ids import new_id
 from ...base import NESTED, ROOT, WORKERS, Message, Transport
 from .adjusting import Adjuster
+from .arrivals import bring, ids_of
 from .deliveries import AMQPDelivery
 from .keeping import Keeper
 from .packing import Packer
-from .parcels import Delivered, Parcel, Returned, part
+from .parcels import Delivered, Parcel, Returned
 from .peers import Peers
 from .query import take_options
 from .session import Session
@@ -343,15 +343,8 @@ class AMQPTransport(Transport):
         return None if count is None else count > 0
 
     def _take_body(self, body: bytes) -> None:
-        if self.receiver is None:
-            return
-        for each in part(body):
-            try:
-                envelope = self.sealing.open_message(each, self.address)
-            except ProtocolError as exc:
-                self.receiver.on_refused(exc, self.sealing.complaint(each, self.address))
-            else:
-                self.receiver.on_envelope(envelope)
+        if self.receiver is not None:
+            bring(body, self.sealing, self.address, self.receiver)
 
     def _take_request(self, session: Session, window: Window, delivered: Delivered) -> None:
         stale = window.take_stale() or self._peers.is_gone(delivered.reply_to or "")
@@ -371,24 +364,10 @@ class AMQPTransport(Transport):
             self.receiver.on_returned(Message(kind, queue, returned.id or "", b""))
             return
         self._peers.note_gone(returned.key)
-        for id in self._ids_of(returned):
+        for id in ids_of(returned, self.sealing, self.receiver):
             if hooks.listeners:
                 hooks.emit(hooks.MessageDropped("the caller is gone", id))
             self.receiver.on_gone(id)
-
-    def _ids_of(self, returned: Returned) -> list[str]:
-        """Return which calls answers that came back are about."""
-        bodies = part(returned.body)
-        if len(bodies) == 1:
-            return [returned.id or ""]
-        try:
-            opened = [self.sealing.open_message(body, returned.key) for body in bodies]
-            return [envelopes.decode(body).id for body in opened]
-        except ProtocolError as exc:
-            # Not what this process has sent.
-            if self.receiver is not None:
-                self.receiver.on_refused(exc)
-            return []
 
     # -- for deliveries ------------------------------------------------------------------------
 
