@@ -12,10 +12,13 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
 from atasks_ng.transport.backends.amqp.lane import FastLane, Wire
-from atasks_ng.transport.backends.amqp.parcels import Returned
+from atasks_ng.transport.backends.amqp.parcels import Parcel, Returned
 
 FRAME_MAX = 128 * 1024
 LIMIT = FRAME_MAX - 8
+
+#: More than fits into one frame.
+LARGE = 300 * 1024
 
 
 class FakeSocket(asyncio.Transport):
@@ -169,3 +172,25 @@ async def tick() -> None:
     """Let the loop do what is due."""
     await asyncio.sleep(0)
     await asyncio.sleep(0)
+
+
+def parcel(number: int, size: int = 10, *, joins: bool = False) -> Parcel:
+    """Return a message to be published."""
+    return Parcel("exchange", "key", body_of(number, size), f"{number:032x}", joins=joins)
+
+
+def message(number: int, size: int = 10, channel: int = 1) -> tuple[int, str, bytes]:
+    """Return what ``sent()`` tells of that message."""
+    return (channel, f"{number:032x}", body_of(number, size))
+
+
+def body_of(number: int, size: int) -> bytes:
+    """Return its body."""
+    return b"%09d" % number + b"b" * (size - 9)
+
+
+async def confirming(bench: Bench) -> FastLane:
+    """Return a lane that consumes, and whose messages are confirmed."""
+    lane = bench.lane(confirms=True)
+    await lane.consume("queue", "consumer", lambda _: None)
+    return lane

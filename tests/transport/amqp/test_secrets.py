@@ -164,8 +164,12 @@ async def test_links_that_come_and_go(
     users = Users(private_broker())
     await users.add("me", PASSWORD)
     url = users.url_of("me", QUOTED)
+    other = users.url_of("me", "outdated")
     # In this order: calls go through the transport that was created last.
-    async with serve(url) as worker, connect(url) as connection:
+    async with (
+        serve(url) as worker,
+        connect(other, credentials=lambda: ("me", PASSWORD)) as connection,
+    ):
         assert await tasks.echo(1) == 1
         await users.drop_links()
         assert await asyncio.wait_for(tasks.echo(2), 20) == 2

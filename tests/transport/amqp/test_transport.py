@@ -40,7 +40,7 @@ class Peer:
 
     def on_request(self, delivery: Delivery) -> None:
         if self.echoes:
-            delivery.finish(delivery.body)
+            delivery.finish(bytes(delivery.body))
         else:
             self.deliveries.put_nowait(delivery)
 
@@ -326,7 +326,7 @@ async def test_calls_wait_while_the_broker_is_short_of_memory(
     await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.000001")
     sent = [caller.ask(b"sent %d" % number) for number in range(500)]
     for delivery in deliveries:
-        delivery.finish(delivery.body)
+        delivery.finish(bytes(delivery.body))
     worker.echoes = True
     await asyncio.sleep(1)
     assert not caller.transport.is_writable
