@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from ..places.namespaces import namespaces
@@ -18,7 +19,7 @@ from ..protocol.seals import (
 from ..words.errors import AtasksError, BadMessageError, ProtocolError
 
 # What a worker says that cannot open a seal.
-_COMPLAINTS = ("SignatureError",)
+_ERROR = "SignatureError"
 
 
 class Sealing:
@@ -78,13 +79,13 @@ class Sealing:
     def message(self, body: bytes, address: str) -> bytes:
         """Return an envelope for one process as it travels."""
         if self._place.codec is not self._codec:
-            self._resolve()
+            self._resolve_to_answer()
         return self._seal(body, about_process(address))
 
     def broadcast(self, body: bytes) -> bytes:
         """Return an envelope for all workers of a queue as it travels."""
         if self._place.codec is not self._codec:
-            self._resolve()
+            self._resolve_to_answer()
         return self._seal(body, ABOUT_WORKERS)
 
     def refusal(self, body: bytes, address: str) -> bytes:
@@ -126,15 +127,22 @@ class Sealing:
 
     def complaint(self, sealed: bytes, address: str) -> Refusal | None:
         """
-        Return what somebody who cannot sign says to have refused, or ``None``.
+        Return what a dropped envelope tells about a call that cannot succeed, or ``None``.
 
-        Nobody knows who says it: it is a hint, for a caller that hears nothing else.
+        Somebody who cannot sign says to have refused it, or the clock of who has it is wrong. Or a
+        stranger wants that to be believed: it is a hint, for a caller that hears nothing else.
         """
+        about = about_process(address)
         try:
-            envelope = decode(self._unsigned.open(sealed, about_process(address)))
+            envelope = decode(self._unsigned.open(sealed, about))
+            return envelope if type(envelope) is Refusal and envelope.error == _ERROR else None
+        except ProtocolError:
+            pass
+        try:
+            id = decode(self._open(sealed, about)).id
+            return Refusal(id, _ERROR, [*self.why_outdated(sealed).args])
         except ProtocolError:
             return None
-        return envelope if type(envelope) is Refusal and envelope.error in _COMPLAINTS else None
 
     def is_outdated(self, sealed: bytes) -> bool:
         """Return True if an envelope that was opened was signed too long ago, or in the future."""
@@ -143,6 +151,11 @@ class Sealing:
     def why_outdated(self, sealed: bytes) -> ProtocolError:
         """Return the error about an envelope that is."""
         return outdated(self._namespace, self._with.age(sealed))
+
+    def _resolve_to_answer(self) -> None:
+        # What is under way ends, sealed as it began, whatever codec the namespace has meanwhile.
+        with contextlib.suppress(AtasksError):
+            self._resolve()
 
     def _resolve_to_open(self) -> None:
         try:

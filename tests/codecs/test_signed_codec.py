@@ -22,7 +22,8 @@ from atasks_ng.codecs import (
 from atasks_ng.protocol.seals import Checksum, Seal, Signature, about_process
 from atasks_ng.router import get_router
 from atasks_ng.transport.base import Message, Transport
-from atasks_ng.words.errors import OptionError, SignatureError, UnsupportedError
+from atasks_ng.transport.sealing import Sealing
+from atasks_ng.words.errors import BadMessageError, OptionError, SignatureError, UnsupportedError
 
 KEY, OTHER_KEY = "the key of these tests", "another key of these tests"
 ABOUT = about_process("reply.there")
@@ -210,6 +211,23 @@ async def test_codec_that_comes_later_is_asked_for_its_key_too() -> None:
     PickleCodec(key=KEY)
     assert await double(5) == 10
     await get_router().deactivate(0)
+
+
+def test_codec_that_lacks_its_key_opens_nothing_and_lets_what_is_under_way_end() -> None:
+    codec = SignedCodec(MsgpackCodec(), KEY)
+    sealing = Sealing("default")
+    sealed = sealing.request(b"body", "here")
+
+    PickleCodec()
+
+    with pytest.raises(OptionError, match=WHAT_TO_DO):
+        sealing.request(b"body", "here")
+    with pytest.raises(BadMessageError, match=WHAT_TO_DO):
+        sealing.open_request(sealed, "here")
+    with pytest.raises(BadMessageError, match=WHAT_TO_DO):
+        sealing.open_message(sealed, "here")
+    answer = sealing.message(b"answer", "there")
+    assert seal_of(codec).open(answer, about_process("there")) == b"answer"
 
 
 @PICKLING

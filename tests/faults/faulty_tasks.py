@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import atasks_ng
+from atasks_ng.codecs import MsgpackCodec, SignedCodec
 
 #: Runs that share a broker must not perform each other's calls.
 NAMESPACE = os.environ.get("ATASKS_NG_FAULTS_NAMESPACE", "faults")
@@ -159,3 +160,6 @@ def _skew_clock(seconds: float) -> None:
 
 if skew := os.environ.get("ATASKS_NG_FAULTS_SKEW"):
     _skew_clock(float(skew))
+
+if "ATASKS_NG_KEY" in os.environ:
+    SignedCodec(MsgpackCodec(NAMESPACE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import dataclasses
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from atasks_ng import connect, timeout
+from atasks_ng.codecs import MsgpackCodec, SignedCodec
+from atasks_ng.router import get_router
 from atasks_ng.words import errors
 from tests.faults.places import HANGS_AFTER, ROOT, SLACK, Place, shown
 
@@ -43,6 +46,25 @@ async def test_worker_whose_clock_is_a_day_off_behaves_the_same(place: Place, sk
         assert await place.tasks.echo("after") == "after"
 
     assert place.ledger.count(key="late") == 0
+
+
+@pytest.mark.parametrize(("skew", "ends_well"), [(240, True), (-240, True), (DAY, False)])
+async def test_clock_of_a_worker_that_is_off_by_more_than_signatures_allow_is_named(
+    place: Place, monkeypatch: pytest.MonkeyPatch, skew: int, ends_well: bool
+) -> None:
+    key = "the key of these tests"
+    worker = place.workers.start(ATASKS_NG_FAULTS_SKEW=str(skew), ATASKS_NG_KEY=key)
+    await worker.ready()
+    SignedCodec(MsgpackCodec(place.namespace), key)
+    router = get_router(place.namespace)
+    router.times = dataclasses.replace(router.times, worker_grace=1.0)
+    async with connect(place.url, namespace=place.namespace):
+        call = asyncio.wait_for(place.tasks.echo("value"), HANGS_AFTER)
+        if ends_well:
+            assert await call == "value"
+            return
+        with pytest.raises(errors.SignatureError, match="clocks"):
+            await call
 
 
 def test_only_signatures_read_the_wall_clock() -> None:
