@@ -45,7 +45,7 @@ class Peer:
             self.deliveries.put_nowait(delivery)
 
     def on_envelope(self, body: bytes, context: Context | None = None) -> None:
-        self.answers.put_nowait(body)
+        self.answers.put_nowait(bytes(body))
 
     def on_refused(
         self, error: ProtocolError, complaint: envelopes.Refusal | None = None
