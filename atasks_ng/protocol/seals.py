@@ -35,6 +35,11 @@ WINDOW = 300.0
 
 _CHECKSUM, _SIGNATURE = 1, 2
 _checksum = struct.Struct(">IB")
+_CHECKSUM_BYTES = _checksum.size
+# Looked up once: each message needs them.
+_pack, _unpack = _checksum.pack, _checksum.unpack_from
+# A copy of so few costs less than a view of them.
+_COPIED_BYTES = 1024
 _head = struct.Struct(">4sQ")
 _MAC_BYTES = 16
 _SIGNATURE_BYTES = _head.size + _MAC_BYTES + 1
@@ -118,9 +123,9 @@ class Seal:
         """Return an envelope with its trailer."""
         raise NotImplementedError(f"{type(self).__name__} must define seal(body, about)")
 
-    def open(self, sealed: bytes, about: bytes) -> memoryview:
+    def open(self, sealed: bytes, about: bytes) -> bytes | memoryview:
         """
-        Return the envelope without its trailer, as a view.
+        Return the envelope without its trailer; a large one as a view of what was given.
 
         Raises:
             BadMessageError: It is damaged, or has no trailer.
@@ -145,14 +150,14 @@ class Checksum(Seal):
         self._namespace = namespace
 
     def seal(self, body: bytes, about: bytes) -> bytes:
-        return body + _checksum.pack(crc32(body, _sum_of(about)), _CHECKSUM)
+        return body + _pack(crc32(body, _sum_of(about)), _CHECKSUM)
 
-    def open(self, sealed: bytes, about: bytes) -> memoryview:
-        end = len(sealed) - _checksum.size
-        if end < 0:
+    def open(self, sealed: bytes, about: bytes) -> bytes | memoryview:
+        if len(sealed) < _CHECKSUM_BYTES:
             raise self._refusal(sealed)
-        body = memoryview(sealed)[:end]
-        found, kind = _checksum.unpack_from(sealed, end)
+        found, kind = _unpack(sealed, -_CHECKSUM_BYTES)
+        small = len(sealed) <= _COPIED_BYTES
+        body = (sealed if small else memoryview(sealed))[:-_CHECKSUM_BYTES]
         if kind != _CHECKSUM or crc32(body, _sum_of(about)) != found:
             raise self._refusal(sealed)
         return body

@@ -94,7 +94,7 @@ class Sealing:
 
     # -- what comes ----------------------------------------------------------------------------
 
-    def open_request(self, sealed: bytes, reply_to: str) -> memoryview:
+    def open_request(self, sealed: bytes, reply_to: str) -> bytes | memoryview:
         """
         Return a request without its seal; it may be an old one, see :meth:`is_outdated`.
 
@@ -105,7 +105,7 @@ class Sealing:
             self._resolve_to_open()
         return self._open(sealed, about_request(reply_to))
 
-    def open_message(self, sealed: bytes, address: str) -> memoryview:
+    def open_message(self, sealed: bytes, address: str) -> bytes | memoryview:
         """
         Return an envelope for this process, or for all workers, without its seal.
 

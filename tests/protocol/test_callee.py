@@ -529,6 +529,17 @@ def test_call_that_a_stranger_may_have_sent_runs_on_its_callers_word_only() -> N
     assert kinds(scene.tell(tables.GO)) == [Widen, Start]
 
 
+def test_doubted_call_that_was_lost_and_must_not_run_twice_is_answered() -> None:
+    scene = Scene(lost=True, rerun=0)
+    scene.call.doubted = True
+    scene.deliver()
+
+    [answer] = scene.looked(True)
+
+    assert isinstance(answer, Answer)
+    assert answer.envelope == Refusal("id", "WorkerLostError", ["m:f", 1])
+
+
 def test_condemned_call_is_buried() -> None:
     assert kinds(scene_at(tables.ASKING).tell(tables.CONDEMNED)) == [Bury]
 
