@@ -300,8 +300,8 @@ class Callee:
         self._timers.add(now + call.ask_pause, ASK_AGAIN, call)
 
     def _presume(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
-        # A caller that exists and does not answer counts as waiting; but what must not run twice, or
-        # what a stranger may have sent, does not run on a presumption.
+        # A caller that exists and does not answer counts as waiting; but what must not run twice,
+        # or what a stranger may have sent, does not run on a presumption.
         may_run = call.request.rerun or not call.lost
         event = AWAY if call.doubted else GO
         actions += self._happen(call, event if may_run else FORBIDDEN, now)
