@@ -64,7 +64,8 @@ async def test_fan_out_of_100000_calls_has_a_bounded_share_under_way_and_of_memo
     shown("memory of a call under way, beyond that of a task", found["bytes_under_way"], "B")
     shown("memory of a call that waits, beyond that of a task", found["bytes_waiting"], "B")
     shown("100,000 calls cancelled in", found["seconds"])
-    assert found["bytes_waiting"] <= 2 * 1024
+    # 1 KiB, and what the allocator does not fill of its pages.
+    assert found["bytes_waiting"] <= 1280
     assert found["under_way"] == IN_FLIGHT
     assert longest <= IN_FLIGHT
     assert (found["cancelled"], found["left"], found["echo"]) == (CALLS, 0, "after")
