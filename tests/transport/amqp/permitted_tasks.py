@@ -26,6 +26,12 @@ async def meddle(x: int) -> int:
     return await quadruple(x)
 
 
+@atask(namespace="shop")
+async def doze(seconds: float) -> float:
+    await asyncio.sleep(seconds)
+    return seconds
+
+
 @atask(namespace="shop", window=2)
 async def count(to: int) -> AsyncIterator[int]:
     for number in range(to):

@@ -25,7 +25,7 @@ from atasks_ng.transport.backends.amqp import AMQPTransport, topology
 from atasks_ng.transport.backends.amqp.permissions import permissions
 from atasks_ng.transport.backends.amqp.settings import Names, owner_of
 from atasks_ng.words.errors import AccessDeniedError, OptionError
-from tests.transport.amqp.permitted_tasks import count, double, linger, meddle, quadruple
+from tests.transport.amqp.permitted_tasks import count, double, doze, linger, meddle, quadruple
 
 ROOT = Path(__file__).parents[3]
 BASE = "acme.shop"
@@ -142,7 +142,10 @@ async def test_each_role_can_do_its_work(site: Site, tmp_path: Path) -> None:
         await use(tmp_path / "first")
         assert site.refused() <= DECLARING
 
+        # The worker gets it again, and asks whether its caller still waits.
+        under_way = asyncio.ensure_future(doze(5.0))
         await asyncio.to_thread(site.broker.restart)
+        assert await under_way == 5.0
         await use(tmp_path / "second")
         assert site.refused() <= DECLARING
 
@@ -207,6 +210,8 @@ FORBIDDEN: dict[str, list[Operation]] = {
         *(bind(OWN["al.ice"], REPLY, OWN["bob"]), bind(OWN["al.ice"], REPLY, "#")),
         # Past the exchanges, straight into a queue.
         *(publish("", WORK), publish("", OWN["bob"]), publish(DEAD, "")),
+        # An answer to somebody else.
+        *(publish(REPLY, OWN["bob"]), publish(REPLY, OWN["al.ice"])),
         # Where the broker would put expired messages for her.
         declare(f"{OWN['al.ice']}2", **{"x-dead-letter-exchange": DEAD}),
         *(declare_exchange(f"{BASE}.mine"), declare("mine"), declare("acme.other.reply.al.x")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....protocol import envelopes
-from ....words.errors import TooLargeError
+from ....words.errors import ProtocolError, TooLargeError
 from ...base import NESTED, PROCESS, ROOT, WORKERS, Message
 from ...sealing import Sealing
 from .parcels import Parcel
@@ -11,6 +11,10 @@ from .settings import Names
 
 # RabbitMQ closes the channel on a longer one, which is 49 days.
 _MAX_TTL_MS = 2**32 - 2
+
+# What a caller says to the worker that has its call: by another exchange than answers, so
+# that callers need not be permitted to publish those.
+_FOR_WORKERS = (envelopes.Pull, envelopes.Tell)
 
 # Queues whose keys are kept; a program that makes up names must not fill the memory.
 _MAX_KEYS = 1000
@@ -51,7 +55,7 @@ class Packer:
             return Parcel(names.control, message.target, body, message.id)
         if kind == PROCESS:
             body = self._checked(self._sealing.message(message.body, message.target))
-            return Parcel(names.replies, message.target, body, message.id)
+            return Parcel(self._exchange_of(message.body), message.target, body, message.id)
         key = self._keys.get((kind, message.target)) or self._new_key(kind, message.target)
         ttl_ms = message.ttl_ms
         if ttl_ms is not None and ttl_ms > _MAX_TTL_MS:
@@ -65,6 +69,14 @@ class Packer:
             ttl_ms,
             mandatory=True,
         )
+
+    def _exchange_of(self, body: bytes) -> str:
+        """Return the exchange by which an envelope goes to one process."""
+        try:
+            is_for_worker = type(envelopes.decode(body)) in _FOR_WORKERS
+        except ProtocolError:
+            is_for_worker = False
+        return self._names.control if is_for_worker else self._names.replies
 
     def reply(self, address: str, id: str, body: bytes, *, refused: bool = False) -> Parcel:
         """

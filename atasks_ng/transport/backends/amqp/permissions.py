@@ -24,8 +24,7 @@ ROLES = ("caller", "worker", "operator")
 _NEEDS = {
     "caller": {
         "configure": ("own",),
-        # To the exchange of replies it tells workers that it still waits, and asks for items.
-        "write": ("req", "reply", "ctl", "own"),
+        "write": ("req", "ctl", "own"),
         "read": ("reply", "own"),
     },
     "worker": {

@@ -270,9 +270,9 @@ class Session:
             declared = await declarer.queue(name, arguments)
             window.stale = declared.message_count or 0
             await declarer.bind(name, names.requests, key)
-        if queue not in self._bound:
-            self._bound.add(queue)
-            await declarer.bind(self.address, names.control, queue)
+        for key in {queue, self.address} - self._bound:
+            self._bound.add(key)
+            await declarer.bind(self.address, names.control, key)
         await declarer.queue(names.dead, DEAD_QUEUE)
         await declarer.bind(names.dead, names.dead)
 

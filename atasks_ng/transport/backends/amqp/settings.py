@@ -192,12 +192,12 @@ class Names:
 
     @property
     def replies(self) -> str:
-        """The exchange for what goes to one process, by its address."""
+        """The exchange for what workers tell one process, by its address."""
         return f"{self.base}.reply"
 
     @property
     def control(self) -> str:
-        """The exchange for what goes to all workers of a queue."""
+        """The exchange for what callers tell all workers of a queue, or one by its address."""
         return f"{self.base}.ctl"
 
     @property
