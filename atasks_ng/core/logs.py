@@ -37,29 +37,32 @@ def mark_records() -> None:
 
 class SeldomLogger:
     """
-    Log what strangers can cause as often as they like: one record of a kind in so many seconds.
+    Log what strangers can cause as often as they like: a few records of a kind in so many seconds.
 
     Args:
         logger: Where to.
-        every: How many seconds, at least, lie between two records of a kind.
+        most: How many records of a kind are logged in that time.
+        every: The time in seconds; it begins with the first of them.
         clock: Returns the time in seconds.
     """
 
     def __init__(
         self,
         logger: logging.Logger,
+        most: int = 5,
         every: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._logger = logger
+        self._most = most
         self._every = every
         self._clock = clock
-        #: For each kind: when it may be logged again, and how many were not.
+        #: For each kind: when its time ends, and how many there were in it.
         self._kinds: dict[str, tuple[float, int]] = {}
 
     def warning(self, kind: str, sentence: str, *args: object) -> None:
         """
-        Log a sentence, or count it and say with the next one how many were left out.
+        Log a sentence, or count it and say with a later one how many were left out.
 
         Args:
             kind: What is counted together; of a closed set, which no stranger makes longer.
@@ -67,11 +70,14 @@ class SeldomLogger:
             args: As for that.
         """
         now = self._clock()
-        again_at, left_out = self._kinds.get(kind, (now, 0))
-        if now < again_at:
-            self._kinds[kind] = (again_at, left_out + 1)
+        ends, count = self._kinds.get(kind, (now, 0))
+        left_out = 0
+        if now >= ends:
+            left_out = max(0, count - self._most)
+            ends, count = now + self._every, 0
+        self._kinds[kind] = (ends, count + 1)
+        if count >= self._most:
             return
-        self._kinds[kind] = (now + self._every, 0)
         if left_out:
             sentence, args = sentence + " (and %d more of the kind before)", (*args, left_out)
         self._logger.warning(sentence, *args)

@@ -229,7 +229,7 @@ async def test_answer_to_one_process_is_none_to_another(broker: Broker, key: str
         assert await asyncio.wait_for(call, 10) == "true"
 
 
-async def test_flood_of_forgeries_is_counted_and_logged_once(
+async def test_flood_of_forgeries_is_counted_and_logged_a_few_times(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     SignedCodec(MsgpackCodec(), KEY)
@@ -246,7 +246,7 @@ async def test_flood_of_forgeries_is_counted_and_logged_once(
 
     lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     ours = [line for line in lines if line.startswith(("dropped", "refused"))]
-    assert len(ours) == 2
+    assert len(ours) == 10  # of each kind five in ten seconds
     assert "canary" not in caplog.text
 
 
