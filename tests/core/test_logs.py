@@ -22,28 +22,30 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def log(clock: Clock) -> SeldomLogger:
+def seldom(clock: Clock) -> SeldomLogger:
     return SeldomLogger(logging.getLogger("atasks_ng.test"), most=2, every=10.0, clock=clock)
 
 
-def test_few_are_logged_as_they_come(log: SeldomLogger, caplog: pytest.LogCaptureFixture) -> None:
-    log.warning("kind", "number %d", 1)
-    log.warning("kind", "number %d", 2)
+def test_few_are_logged_as_they_come(
+    seldom: SeldomLogger, caplog: pytest.LogCaptureFixture
+) -> None:
+    seldom.warning("kind", "number %d", 1)
+    seldom.warning("kind", "number %d", 2)
 
     assert caplog.messages == ["number 1", "number 2"]
 
 
 def test_many_are_counted_and_told_with_the_next(
-    log: SeldomLogger, clock: Clock, caplog: pytest.LogCaptureFixture
+    seldom: SeldomLogger, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(5):
-        log.warning("kind", "number %d", number)
+        seldom.warning("kind", "number %d", number)
     clock.now += 9.9
-    log.warning("kind", "number %d", 5)
+    seldom.warning("kind", "number %d", 5)
 
     clock.now += 0.1
-    log.warning("kind", "number %d", 6)
-    log.warning("kind", "number %d", 7)
+    seldom.warning("kind", "number %d", 6)
+    seldom.warning("kind", "number %d", 7)
 
     assert caplog.messages == [
         "number 0",
@@ -53,19 +55,21 @@ def test_many_are_counted_and_told_with_the_next(
     ]
 
 
-def test_kinds_do_not_hide_each_other(log: SeldomLogger, caplog: pytest.LogCaptureFixture) -> None:
+def test_kinds_do_not_hide_each_other(
+    seldom: SeldomLogger, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(5):
-        log.warning("one", "one")
-    log.warning("other", "other")
+        seldom.warning("one", "one")
+    seldom.warning("other", "other")
 
     assert caplog.messages == ["one", "one", "other"]
 
 
 def test_time_that_passed_without_any_is_not_mentioned(
-    log: SeldomLogger, clock: Clock, caplog: pytest.LogCaptureFixture
+    seldom: SeldomLogger, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log.warning("kind", "first")
+    seldom.warning("kind", "first")
     clock.now += 100
-    log.warning("kind", "second")
+    seldom.warning("kind", "second")
 
     assert caplog.messages == ["first", "second"]
