@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import secrets
@@ -16,6 +17,7 @@ import pytest
 
 from atasks_ng import errors
 from atasks_ng.cli import main
+from atasks_ng.codecs import CompressedCodec
 from atasks_ng.codecs.forms import bounds, containers
 from atasks_ng.protocol import callee, failures
 from atasks_ng.testing.broker import PrivateBroker, find_server, free_port
@@ -208,10 +210,12 @@ def test_versions_are_those_that_the_tests_run_against() -> None:
 
 
 MIB = 1024 * 1024
+UNPACKED = inspect.signature(CompressedCodec).parameters["max_bytes"].default
 
 LIMITS = [
     ("Arguments, results and items", Limits().max_payload_bytes or 0, MIB, "MiB"),
     ("A whole message", Settings("amqp://localhost/").max_message_bytes, MIB, "MiB"),
+    ("What a compressed", UNPACKED, MIB, "MiB"),
     ("Nested values", bounds.MAX_SENT - 2, 1, "levels to send"),
     ("Nested values", bounds.MAX_RECEIVED - 2, 1, "to receive"),
     ("Keys of one hash", containers._MAX_COLLIDING, 1, ""),

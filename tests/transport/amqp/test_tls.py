@@ -216,11 +216,9 @@ async def test_server_that_wants_a_certificate_gets_one(tmp_path: Path) -> None:
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(mine)
     context.verify_mode = ssl.CERT_REQUIRED
-    names = []
+    came: list[asyncio.StreamWriter] = []
     listening = await asyncio.start_server(
-        lambda _, writer: names.append(writer.get_extra_info("peercert")["subject"]),
-        "127.0.0.1",
-        ssl=context,
+        lambda reader, writer: came.append(writer), "127.0.0.1", ssl=context
     )
     port = listening.sockets[0].getsockname()[1]
     files = f"cafile={certificate}&certfile={mine}&keyfile={my_key}"
@@ -230,6 +228,9 @@ async def test_server_that_wants_a_certificate_gets_one(tmp_path: Path) -> None:
     with pytest.raises(ConnectionLostError):  # it says nothing
         await transport.connect()
     listening.close()
+    names = [writer.get_extra_info("peercert")["subject"] for writer in came]
+    for writer in came:
+        writer.transport.abort()
 
     assert names == [((("commonName", "caller"),),)]
 
