@@ -66,6 +66,21 @@ def shown(exc: BaseException | None) -> str:
     return "".join(parts) + shown(exc.__context__) + shown(exc.__cause__)
 
 
+@pytest.fixture
+async def prefix(amqp_url: str) -> AsyncIterator[str]:
+    """A prefix for names on the broker, which end with the test."""
+    prefix = f"secrets-{new_id()[:12]}"
+    yield prefix
+    names = Names(f"{prefix}.default")
+    connection = await aiormq.connect(amqp_url)
+    channel = await connection.channel()
+    for exchange in (names.requests, names.replies, names.control, names.dead):
+        await channel.exchange_delete(exchange)
+    for queue in (names.work("default"), names.work("default:nested"), names.dead):
+        await channel.queue_delete(queue)
+    await connection.close()
+
+
 # -- passwords ---------------------------------------------------------------------------------
 
 
@@ -185,7 +200,9 @@ async def test_links_that_come_and_go(
     assert HUSH not in everything() + seen
 
 
-async def test_credentials_that_raise(amqp_url: str, everything: Callable[..., str]) -> None:
+async def test_credentials_that_raise(
+    amqp_url: str, prefix: str, everything: Callable[..., str]
+) -> None:
     place = amqp_url.partition("@")[2]
     is_sealed = asyncio.Event()
 
@@ -194,7 +211,7 @@ async def test_credentials_that_raise(amqp_url: str, everything: Callable[..., s
             raise OSError(f"https://vault/?token={PASSWORD}")
         return "guest", "guest"
 
-    transport = AMQPTransport("secrets", f"amqp://{place}", credentials=ask)
+    transport = AMQPTransport("default", f"amqp://{place}", credentials=ask, prefix=prefix)
     await transport.connect()
     is_sealed.set()
     assert transport._session is not None
@@ -259,11 +276,6 @@ async def test_command_lines_and_output_of_workers(tmp_path: Path) -> None:
 
 
 # -- values of calls ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"secrets-{new_id()[:12]}"
 
 
 async def outcome(call: Awaitable[Any]) -> BaseException:
