@@ -102,7 +102,7 @@ class Delivery:
         except ProtocolError as exc:
             self.fault = exc
             return
-        if sealing.signs:
+        if sealing.is_signing:
             self.signed = True
             self.outdated = sealing.is_outdated(sealed)
 

@@ -28,9 +28,22 @@ class Sealing:
 
     Args:
         namespace: Name of the namespace.
+
+    Attributes:
+        is_signing: True if the seal in use is a signature; of the codec that was there when
+            something was sealed or opened last.
     """
 
-    __slots__ = ("_codec", "_namespace", "_open", "_place", "_seal", "_unsigned", "_with")
+    __slots__ = (
+        "_codec",
+        "_namespace",
+        "_open",
+        "_place",
+        "_seal",
+        "_unsigned",
+        "_with",
+        "is_signing",
+    )
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
@@ -43,6 +56,7 @@ class Sealing:
         self._with = seal
         # What each message needs, looked up once.
         self._seal, self._open = seal.seal, seal.open
+        self.is_signing = seal.signs
 
     def _resolve(self) -> None:
         """
@@ -66,7 +80,7 @@ class Sealing:
         """
         if self._place.codec is not self._codec:
             self._resolve()
-        return self._with.signs
+        return self.is_signing
 
     # -- what leaves ---------------------------------------------------------------------------
 
@@ -121,7 +135,7 @@ class Sealing:
                 body = self._open(sealed, ABOUT_WORKERS)
             except ProtocolError:
                 raise exc from None
-        if self._with.signs and self.is_outdated(sealed):
+        if self.is_signing and self.is_outdated(sealed):
             raise outdated(self._namespace, self._with.age(sealed))
         return body
 
