@@ -47,9 +47,7 @@ class Peer:
     def on_envelope(self, body: bytes, context: Context | None = None) -> None:
         self.answers.put_nowait(bytes(body))
 
-    def on_refused(
-        self, error: ProtocolError, complaint: envelopes.Refusal | None = None
-    ) -> None:
+    def on_refused(self, error: ProtocolError, complaint: envelopes.Refusal | None = None) -> None:
         raise AssertionError(error)
 
     def on_returned(self, message: Message) -> None:
@@ -218,9 +216,7 @@ async def test_a_refused_request_is_kept_for_operators(peers: Peers) -> None:
     dead = await channel.basic_get(f"atasks_ng.{peers.namespace}.dead", no_ack=True)
     await connection.close()
     properties = dead.header.properties
-    assert dead.body == worker.transport.sealing.request(
-        b"what is this", caller.transport.address
-    )
+    assert dead.body == worker.transport.sealing.request(b"what is this", caller.transport.address)
     assert properties.correlation_id == message.id
     assert properties.headers == {"reason": "no envelope", "queue": "default"}
 
