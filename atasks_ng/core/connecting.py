@@ -218,7 +218,8 @@ def connect(url: str | None = None, *, namespace: str = "default", **options: An
         options: Further options of the transport.
 
     Raises:
-        BadURLError, OptionError: When it is entered: the URL or an option cannot be used.
+        BadURLError, OptionError: When it is entered: the URL or an option cannot be used, or the
+            codec of the namespace needs a key.
         ConnectionLostError: When it is entered: nobody answers there, or, more exactly,
             ``AccessDeniedError`` or ``TLSError``.
     """
