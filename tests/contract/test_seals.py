@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import pickle
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -104,8 +106,6 @@ def sings(codec: str, canary: Canary) -> bytes:
     """Return a payload that makes the file if it is unpickled, also by way of other codecs."""
     content = pickle.dumps([(canary,), {}])
     if codec == "cloudpickle":
-        import sys
-
         return bytes(sys.version_info[:2]) + content
     return b"\x00" + content if codec == "compressed" else content
 
@@ -284,7 +284,8 @@ async def test_caller_whose_key_the_worker_lacks_hears_it_after_the_grace(
     broker: Broker, codec: str, key: str, reason: str
 ) -> None:
     SignedCodec(MsgpackCodec(), key)
-    get_router().times = get_router().times.__class__(worker_grace=0.5, overdue=0.2)
+    router = get_router()
+    router.times = dataclasses.replace(router.times, worker_grace=0.5, overdue=0.2)
     async with worker_with(broker, codec) as place, connect(**place):
         with pytest.raises(errors.SignatureError, match=reason):
             await asyncio.wait_for(tasks.add(1), 10)
