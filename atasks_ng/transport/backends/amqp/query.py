@@ -12,6 +12,7 @@ from ....words.errors import BadURLError
 from ...urls import mask, split_urls
 
 _FORM = "the form is amqp://user:password@host:5672/virtual-host"
+_UNREADABLE = "its host cannot be read, or its port is no number or out of range"
 _HINT = "characters like '/', '@', '?' or '#' are written as %2F, %40, %3F, %23"
 
 # In a password that was not escaped. What follows would be shown as a port, a virtual host or the
@@ -46,7 +47,7 @@ def _check(text: str) -> URL:
     if url is None:
         # Not while the cause is handled: that can quote a part of the password, and would stay with
         # this error as its context.
-        raise BadURLError(mask(text), f"its host or port cannot be read; {_FORM}; {_HINT}")
+        raise BadURLError(mask(text), f"{_UNREADABLE}; {_FORM}; {_HINT}")
     if _AFTER_HOST.search(text):
         reason = f"there is an '@' or a '#' behind its host; {_FORM}; {_HINT}"
         raise BadURLError(mask(text), reason)
