@@ -31,7 +31,10 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], str]] = {
     "RemoteError": (("pkg.Odd", "text of it"), "pkg.Odd: text of it"),
     "EncodeError": (("args[0]: pass data",), "pass data"),
     "DecodeError": (("these bytes",), "these bytes"),
-    "TooLargeError": ((10, 5), "10 bytes, the limit is 5"),
+    "TooLargeError": (
+        (10, 5, "the result of 'm:f'", "Router(max_payload_bytes=...) in the worker"),
+        "limit is 5: pass a reference to the data, or raise Router(max_payload_bytes=...) in the",
+    ),
     "ConnectionLostError": (("cannot connect",), "cannot connect"),
     "AccessDeniedError": (("user 'me' may not",), "may not"),
     "TLSError": (("certificate has expired",), "expired"),

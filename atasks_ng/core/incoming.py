@@ -32,6 +32,7 @@ from ..protocol.slots import RESUMED
 from ..protocol.tables import CANCELLING
 from ..transport.base import PROCESS, Delivery, Message, Transport
 from ..words import errors, hooks
+from . import payloads
 from .executors import Executors
 from .held import HeldSlot
 from .logs import SeldomLogger, mark_records
@@ -187,15 +188,18 @@ class Incoming:
         """Run the body of a task that is no async generator, in the place it asks for."""
         return await self._executors.run(task, args, kwargs)
 
-    def check_size(self, payload: bytes) -> None:
-        """
-        Refuse an answer that is too large, before the broker would.
+    def check_size(self, payload: bytes, what: str) -> None:
+        """Refuse an answer that is too large. See :func:`~.payloads.check_size`."""
+        payloads.check_size(payload, self._max_payload, what, "worker")
 
-        Raises:
-            TooLargeError: It is.
-        """
-        if self._max_payload is not None and len(payload) > self._max_payload:
-            raise errors.TooLargeError(len(payload), self._max_payload)
+    def log_undecodable(self, call: IncomingCall) -> None:
+        """Tell the log, without what the arguments are, that a call cannot be performed."""
+        self._log.warning(
+            "DecodeError",
+            "the arguments of call %s of %r cannot be decoded here, as its caller is told",
+            call.id,
+            call.request.task,
+        )
 
     def body_ended(self, call: IncomingCall) -> None:
         """From now on, the call cannot be cancelled."""

@@ -107,9 +107,7 @@ class Outgoing:
         content = payloads.encode_nowait(codec, (args, kwargs), task.shown_arguments)
         if not isinstance(content, bytes):
             content = await content
-        largest = self._limits.max_payload_bytes
-        if largest is not None and len(content) > largest:
-            raise errors.TooLargeError(len(content), largest)
+        payloads.check_size(content, self._limits.max_payload_bytes, task.shown_arguments, "caller")
         baggage = await context.pack(codec) if context.is_needed() else None
         id = new_id()
         call = OutgoingCall(

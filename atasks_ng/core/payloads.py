@@ -95,6 +95,24 @@ async def decode(codec: Codec, payload: bytes, what: str) -> Any:
     return await value.wait() if type(value) is Pending else value
 
 
+def check_size(payload: bytes, limit_bytes: int | None, what: str, side: str) -> None:
+    """
+    Refuse a payload that is too large, before the broker would.
+
+    Args:
+        payload: The payload.
+        limit_bytes: The largest one; ``None`` sets no limit.
+        what: What it is, for the error.
+        side: Whose limit it is: ``"caller"`` or ``"worker"``.
+
+    Raises:
+        TooLargeError: It is.
+    """
+    if limit_bytes is not None and len(payload) > limit_bytes:
+        option = f"Router(max_payload_bytes=...) in the {side}"
+        raise errors.TooLargeError(len(payload), limit_bytes, what, option)
+
+
 async def encode_failure(codec: Codec, record: dict[str, Any]) -> bytes:
     """
     Return the record of an exception as bytes, without what the codec refuses.

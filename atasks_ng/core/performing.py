@@ -84,7 +84,7 @@ class Performing:
             payload = payloads.encode_nowait(codec, value, task.shown_result)
             if not isinstance(payload, bytes):
                 payload = await payload
-            self._incoming.check_size(payload)
+            self._incoming.check_size(payload, task.shown_result)
         except errors.CodecError as exc:
             return envelopes.Refusal(call.id, _refusal(exc), _plain(exc.args))
         except _EXITS as exc:
@@ -107,7 +107,7 @@ class Performing:
     async def _failure(self, exc: BaseException) -> envelopes.Envelope:
         call = self._call
         if isinstance(exc, UnfitItem):
-            return envelopes.Refusal(call.id, "EncodeError", _plain(exc.args))
+            return envelopes.Refusal(call.id, _refusal(exc.error), _plain(exc.error.args))
         if call.expired and isinstance(exc, asyncio.CancelledError):
             # The caller's own clock may be a little late: it must not take this for a cancel.
             timeout = (call.request.ttl_ms or 0) / 1000
@@ -128,7 +128,7 @@ class Performing:
     async def _description(self, exc: BaseException, thrown: BaseException | None = None) -> bytes:
         record = failures.describe(exc, self._incoming.worker, self._task.name, thrown)
         payload = await payloads.encode_failure(self._codec, record)
-        self._incoming.check_size(payload)
+        self._incoming.check_size(payload, f"the failure of {self._task.name!r}")
         return payload
 
     async def _changes(self) -> envelopes.Baggage | None:

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
 
 class UnfitItem(errors.EncodeError):
-    """What was yielded cannot be encoded; told to the consumer as an ``EncodeError``."""
+    """
+    What was yielded cannot travel.
+
+    Args:
+        error: Why, as the consumer is told.
+    """
+
+    def __init__(self, error: errors.CodecError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class Producing:
@@ -102,8 +111,9 @@ class Producing:
         what = f"an item of {self._task.name!r}"
         try:
             payload = await payloads.encode(self._codec, value, what)
+            self._incoming.check_size(payload, what)
         except errors.CodecError as exc:
-            raise UnfitItem(*exc.args) from exc
+            raise UnfitItem(exc) from exc
         baggage = None
         if context.is_needed():
             baggage = await context.pack(self._codec, self._brought)

@@ -385,16 +385,21 @@ class TooLargeError(CodecError, ValueError):
         size_bytes: Its size.
         limit_bytes: The limit.
     """
+        what: What it is: ``"the arguments of 'm:f'"``.
+        option: Which option sets the limit, and on which side; empty if nobody can raise it.
 
-    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
-        super().__init__(size_bytes, limit_bytes)
+    def __init__(
+        self, size_bytes: int, limit_bytes: int, what: str = "the payload", option: str = ""
+    ) -> None:
+        super().__init__(size_bytes, limit_bytes, what, option)
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
 
     def __str__(self) -> str:
         return (
-            f"the payload has {self.size_bytes} bytes, the limit is {self.limit_bytes}: "
-            "pass a reference to the data, or raise the limit of the transport"
+        _, _, what, option = self.args
+            f"{what} came to {self.size_bytes} bytes, the limit is {self.limit_bytes}: "
+            "pass a reference to the data" + (f", or raise {option}" if option else "")
         )
 
 

@@ -464,6 +464,15 @@ async def yield_unfit(key: str) -> AsyncGenerator[Any, None]:
 
 
 @atask
+async def yield_much(key: str, size: int) -> AsyncGenerator[Any, None]:
+    try:
+        yield 1
+        yield b"x" * size
+    finally:
+        note(key, "closed")
+
+
+@atask
 async def stream_of_calls(n: int) -> AsyncGenerator[int, None]:
     for number in range(n):
         yield await add(number, 10)

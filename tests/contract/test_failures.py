@@ -208,6 +208,15 @@ async def test_result_that_cannot_be_encoded_is_an_error_of_the_caller(coded_wor
 
 
 async def test_result_that_exits_when_it_is_encoded_ends_its_call_only(
+@pytest.mark.parametrize("router_options", [{"max_payload_bytes": 1000}])
+async def test_argument_that_is_too_large_names_the_option_of_the_caller(world: World) -> None:
+    exc = await caught(tasks.echo(b"x" * 1001))
+
+    assert isinstance(exc, errors.TooLargeError)
+    assert "the arguments of 'tests.contract.tasks:echo' came to 100" in str(exc)
+    assert "Router(max_payload_bytes=...) in the caller" in str(exc)
+
+
     pickling_world: World,
 ) -> None:
     exc = await caught(tasks.return_quitter())

@@ -197,6 +197,18 @@ async def test_item_that_cannot_be_encoded_is_an_error_of_the_consumer(
     assert "closed" in await tasks.notes(key)
 
 
+async def test_item_that_is_too_large_is_an_error_of_the_consumer(
+    streaming_world: World, key: str
+) -> None:
+    taken: list[Any] = []
+
+    with pytest.raises(errors.TooLargeError, match=r"an item of .*yield_much'.* in the worker"):
+        await _read_into(tasks.yield_much(key, 4 * 1024 * 1024), taken)
+
+    assert taken == [1]
+    assert "closed" in await tasks.notes(key)
+
+
 async def test_generator_can_make_calls(streaming_world: World) -> None:
     assert [number async for number in tasks.stream_of_calls(3)] == [10, 11, 12]
 

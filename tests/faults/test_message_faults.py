@@ -196,5 +196,7 @@ async def test_what_is_too_large_is_refused_before_it_is_sent(place: Place) -> N
     for caught in (at_the_call, of_the_result):
         assert caught.value.size_bytes >= _TOO_LARGE
         assert caught.value.limit_bytes == 4 * 1024 * 1024
+    assert "Router(max_payload_bytes=...) in the caller" in str(at_the_call.value)
+    assert "Router(max_payload_bytes=...) in the worker" in str(of_the_result.value)
     assert [entry.key for entry in place.ledger.entries()] == ["result"]
     assert "lost the link" not in worker.log()

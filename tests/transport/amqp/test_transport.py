@@ -254,7 +254,8 @@ async def test_what_is_too_large_fails_before_it_is_sent(amqp_url: str, modes: A
     worker = await peers.worker(max_message_bytes=1000)
     caller = await peers.peer(max_message_bytes=2000)
 
-    with pytest.raises(TooLargeError, match="2006"):  # its checksum counts
+    # Its checksum counts.
+    with pytest.raises(TooLargeError, match=r"2006 .*max_message_bytes=.* URL of the caller"):
         caller.ask(b"b" * 2001)
     message = caller.ask(b"small")
     value = envelopes.Value(message.id, 0, None, b"b" * 3000)
@@ -263,6 +264,7 @@ async def test_what_is_too_large_fails_before_it_is_sent(amqp_url: str, modes: A
     refusal = envelopes.decode(await caller.answer())
     assert isinstance(refusal, envelopes.Refusal)
     assert (refusal.id, refusal.error, refusal.args[1]) == (message.id, "TooLargeError", 1000)
+    assert "max_message_bytes=... in the URL of the worker" in str(TooLargeError(*refusal.args))
     await peers.close()
 
 

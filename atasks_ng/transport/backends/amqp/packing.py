@@ -51,11 +51,13 @@ class Packer:
         names = self._names
         kind = message.kind
         if kind == WORKERS:
-            body = self._checked(self._sealing.broadcast(message.body))
+            body = self._checked(self._sealing.broadcast(message.body), "caller")
             return Parcel(names.control, message.target, body, message.id)
         if kind == PROCESS:
-            body = self._checked(self._sealing.message(message.body, message.target))
-            return Parcel(self._exchange_of(message.body), message.target, body, message.id)
+            exchange = self._exchange_of(message.body)
+            side = "caller" if exchange == names.control else "worker"
+            body = self._checked(self._sealing.message(message.body, message.target), side)
+            return Parcel(exchange, message.target, body, message.id)
         key = self._keys.get((kind, message.target)) or self._new_key(kind, message.target)
         ttl_ms = message.ttl_ms
         if ttl_ms is not None and ttl_ms > _MAX_TTL_MS:
@@ -63,7 +65,7 @@ class Packer:
         return Parcel(
             self._requests,
             key,
-            self._checked(self._sealing.request(message.body, self._address)),
+            self._checked(self._sealing.request(message.body, self._address), "caller"),
             message.id,
             self._address,
             ttl_ms,
@@ -90,7 +92,7 @@ class Packer:
         """
         seal = self._sealing.refusal if refused else self._sealing.message
         try:
-            sealed = self._checked(seal(body, address))
+            sealed = self._checked(seal(body, address), "worker")
         except TooLargeError as exc:
             refusal = envelopes.Refusal(envelopes.decode(body).id, "TooLargeError", [*exc.args])
             sealed = seal(envelopes.encode(refusal), address)
@@ -108,7 +110,8 @@ class Packer:
         headers = {"reason": reason[:1000], "queue": queue}
         return Parcel(self._names.dead, "", body, id, persistent=True, headers=headers)
 
-    def _checked(self, sealed: bytes) -> bytes:
+    def _checked(self, sealed: bytes, side: str) -> bytes:
         if len(sealed) > self._max_bytes:
-            raise TooLargeError(len(sealed), self._max_bytes)
+            option = f"?max_message_bytes=... in the URL of the {side}, if the broker takes as much"
+            raise TooLargeError(len(sealed), self._max_bytes, "the message", option)
         return sealed
