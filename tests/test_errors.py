@@ -144,3 +144,9 @@ def test_error_arrives_whole(name: str, travel: Any) -> None:
 
 def test_errors_are_public() -> None:
     assert {each.__name__ for each in ALL} <= set(public.__all__)
+
+
+def test_task_with_a_name_of_its_own_is_taken_for_no_module() -> None:
+    missed = errors.NoWorkerError("my.nap", "default", 30.0)
+
+    assert "atasks-ng worker <the module that defines 'my.nap'> --url" in str(missed)

@@ -36,7 +36,7 @@ from . import payloads
 from .executors import Executors
 from .held import HeldSlot
 from .logs import SeldomLogger, mark_records
-from .objecting import objection
+from .objecting import objection, refusal
 from .performing import Performing
 
 logger = logging.getLogger("atasks_ng.worker")
@@ -105,9 +105,10 @@ class Incoming:
         except errors.ProtocolError as exc:
             self._refuse_message(delivery, exc)
             return
-        refusal = objection(request, self._namespace, self.worker)
-        if refusal is not None:
-            delivery.finish(envelopes.encode(refusal))
+        error = objection(request, self._namespace, self.worker)
+        if error is not None:
+            self._log.warning(type(error).__name__, "refused call %s: %s", request.id, error)
+            delivery.finish(envelopes.encode(refusal(request.id, error)))
             return
         if self._draining and not self._callee.has(request.id):
             delivery.hand_back()
@@ -155,8 +156,9 @@ class Incoming:
             hooks.emit(hooks.MessageDropped(f"refused: {exc}", delivery.id))
         answer = None
         if delivery.id is not None:
-            refusal = envelopes.Refusal(delivery.id, type(exc).__name__, list(exc.args))
-            answer = envelopes.encode(refusal)
+            answer = envelopes.encode(
+                envelopes.Refusal(delivery.id, type(exc).__name__, list(exc.args))
+            )
         delivery.refuse(str(exc), answer)
 
     # -- performing ----------------------------------------------------------------------------
@@ -313,11 +315,22 @@ class Incoming:
 
     def _start(self, action: Start) -> None:
         call = action.call
+        if call.lost or call.request.sent > 1:
+            self._log_rerun(call)
         # A copy: the caller compares what comes back with what it sent.
         here = call.context = (call.delivery.context or self._context).copy()
         # Named after what it runs: for the watchdog, and for whoever looks at all tasks.
         name = f"{call.request.task} {call.id}"
         call.task = self.loop.create_task(self._perform(call), name=name, context=here)
+
+    def _log_rerun(self, call: IncomingCall) -> None:
+        why = "another worker had it, and is gone or has lost its link"
+        if not call.lost:
+            why = "its caller has sent it again"
+        request = call.request
+        logger.info(
+            "begin call %s of %r, attempt %d: %s", request.id, request.task, call.attempt, why
+        )
 
     def _interrupt(self, action: Interrupt) -> None:
         call = action.call

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ..places.namespaces import Namespace
 from ..protocol import envelopes
+from ..words import errors
 
 
 def objection(
     request: envelopes.Request, namespace: Namespace, worker: str
-) -> envelopes.Refusal | None:
+) -> errors.AtasksError | None:
     """
-    Return the answer to a request that a worker cannot perform, or ``None`` if it can.
+    Return why a worker cannot perform a request, or ``None`` if it can.
 
     Args:
         request: What was asked.
@@ -19,11 +20,18 @@ def objection(
     """
     codec = namespace.codec
     if namespace.registry.get(request.task) is None:
-        what = [request.task, namespace.name, worker]
-        return envelopes.Refusal(request.id, "UnknownTaskError", what)
+        return errors.UnknownTaskError(request.task, namespace.name, worker)
     if codec is None:
-        return envelopes.Refusal(request.id, "NoCodecError", [namespace.name])
+        return errors.NoCodecError(namespace.name)
     if codec.name != request.codec:
-        what = ["codec", codec.name, request.codec]
-        return envelopes.Refusal(request.id, "IncompatibleError", what)
+        return errors.IncompatibleError("codec", request.codec, codec.name)
     return None
+
+
+def refusal(id: str, error: errors.AtasksError) -> envelopes.Refusal:
+    """Return what the caller of a call is told of an error of this side."""
+    args = list(error.args)
+    if isinstance(error, errors.IncompatibleError):
+        # As the caller sees it: theirs and ours change places.
+        args = [error.what, error.ours, error.theirs]
+    return envelopes.Refusal(id, type(error).__name__, args)

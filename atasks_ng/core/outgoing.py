@@ -45,6 +45,10 @@ _LONGEST = 2.0**40
 # How often, in seconds, the caller looks for calls that nobody says anything about, at least.
 _SWEEP_EVERY = 5.0
 
+# How often the log says that nobody serves a queue, in seconds, however many calls wait there.
+_WARN_EVERY = 60.0
+_MOST_WARNED = 1000
+
 
 class Outgoing:
     """
@@ -68,6 +72,8 @@ class Outgoing:
         self.loop = asyncio.get_running_loop()
         self._namespace = namespace
         self._limits = limits
+        # When the log said so last, by queue and by the worker that is missed.
+        self._warned: dict[tuple[str, str | None], float] = {}
         self.in_flight = InFlight(limits.max_in_flight, limits.max_in_flight_bytes)
         self._caller = Caller(times)
         self._sweep_every = min(_SWEEP_EVERY, times.warn_after, times.worker_grace)
@@ -375,13 +381,27 @@ class Outgoing:
             call.waiter.set_result(outcome)
 
     def _warn(self, action: Warn) -> None:
-        call = action.call
+        call, now = action.call, self.loop.time()
+        # One for all calls that wait there.
+        kind = (call.queue, call.holder)
+        if now < self._warned.get(kind, -math.inf) + _WARN_EVERY:
+            return
+        if len(self._warned) >= _MOST_WARNED:
+            self._warned.clear()
+        self._warned[kind] = now
+        if call.holder is None:
+            waits = f"has waited for {action.waited:.0f} s"
+        else:
+            waits = (
+                f"was begun by worker {call.holder}, of which nothing was heard for "
+                f"{action.waited:.0f} s, and waits for another"
+            )
         logger.warning(
-            "nobody serves queue %r of namespace %r: %r has waited for %.0f s; %s",
+            "nobody serves queue %r of namespace %r: %r %s; %s",
             call.queue,
             call.namespace,
             call.task,
-            action.waited,
+            waits,
             errors.how_to_start_a_worker(call.task, call.queue),
         )
 

@@ -11,6 +11,7 @@ from ..places.registry import COROUTINE, STREAM, Task
 from ..protocol import envelopes, failures
 from ..words import errors
 from . import context, payloads
+from .objecting import refusal
 from .producing import Producing, UnfitItem
 
 if TYPE_CHECKING:
@@ -55,11 +56,12 @@ class Performing:
             if call.request.context:
                 self._brought = await context.unpack(codec, call.request.context)
         except errors.IncompatibleError as exc:
+            self._incoming.log_undecodable(call)
             self._incoming.body_ended(call)
-            # Told as the caller sees it: theirs and ours change places.
-            what = [exc.what, exc.ours, exc.theirs]
-            return envelopes.Refusal(call.id, "IncompatibleError", _plain(tuple(what)))
+            told = refusal(call.id, exc)
+            return told._replace(args=_plain(tuple(told.args)))
         except (Exception, *_EXITS) as exc:
+            self._incoming.log_undecodable(call)
             self._incoming.body_ended(call)
             return envelopes.Refusal(call.id, "DecodeError", [str(exc)])
         except asyncio.CancelledError as exc:

@@ -103,7 +103,16 @@ class Port:
             self.outgoing.on_complaint(complaint)
         if hooks.listeners:
             hooks.emit(hooks.MessageDropped(str(error), None))
-        self._log.warning(type(error).__name__, "dropped a message: %s", error)
+        if complaint is None:
+            self._log.warning(type(error).__name__, "dropped a message: %s", error)
+        else:
+            # From a stranger, so as its repr(), and not all of it.
+            self._log.warning(
+                complaint.error,
+                "somebody who cannot sign says that a request was refused, with %.300r: that is "
+                "not believed at once, its call goes on waiting",
+                complaint.args[-1:],
+            )
 
     def _take(self, envelope: envelopes.Envelope, context: Context | None) -> None:
         if isinstance(envelope, _FOR_WORKERS):

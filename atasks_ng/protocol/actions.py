@@ -75,7 +75,8 @@ class Warn(NamedTuple):
 
     Attributes:
         call: The call.
-        waited: How long it has waited, in seconds.
+        waited: How long it has waited, in seconds; or, if a worker had it, how long nothing was
+            heard of that one.
     """
 
     call: OutgoingCall

@@ -184,25 +184,34 @@ class Caller:
         return actions
 
     def unheard(self, now: float) -> set[str]:
-        """Return the queues of calls of which no worker has said that it has them."""
+        """Return the queues of calls of which no worker says, or still says, that it has them."""
         # The pause of a try: what was sent a moment ago is under way.
         before = now - self.times.retry_every
         return {
             call.queue
             for call in self.calls.values()
-            if call.state is OPEN and call.holder is None and call.heard_at <= before
+            if call.state is OPEN
+            and (call.heard_at <= before if call.holder is None else self._is_missed(call, now))
         }
+
+    def _is_missed(self, call: OutgoingCall, now: float) -> bool:
+        """Return True if the worker that has a call should have said so again."""
+        return now - call.held_at >= self.times.overdue
 
     def served(self, queue: str, is_served: bool, now: float) -> list[Action]:
         """The transport has looked whether anybody serves a queue."""
         actions: list[Action] = []
         for call in list(self.calls.values()):
-            if call.queue != queue or call.state is not OPEN or call.holder is not None:
+            if call.queue != queue or call.state is not OPEN:
                 continue
             if is_served:
                 call.unserved_since = None
-            else:
+            elif call.holder is None:
                 actions += self._happen(call, UNSERVED, now)
+            elif self._is_missed(call, now) and not call.warned:
+                # It may have run: it waits for another worker for as long as its caller does.
+                call.warned = True
+                actions.append(Warn(call, now - call.held_at))
         return actions
 
     def tick(self, now: float) -> list[Action]:
@@ -317,6 +326,7 @@ class Caller:
         if notice.what != ALIVE:
             return
         call.held_at = now
+        call.warned = False
         if call.holder is None:
             call.holder = notice.worker
         elif notice.worker != call.holder and call.attempt > 1:

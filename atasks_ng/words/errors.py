@@ -240,11 +240,12 @@ class UnknownTaskError(CallError, LookupError):
         self.worker = worker
 
     def __str__(self) -> str:
-        module = self.name.partition(":")[0]
         return (
             f"worker {self.worker} has no task {self.name!r} in namespace {self.namespace!r}: "
             f"start it with the module that defines the task "
-            f"(atasks-ng worker {module} ...), or give the task a queue of its own"
+            f"(atasks-ng worker {_module_of(self.name)} ...), or give the task a queue of its own. "
+            "A task is named after its module; that of a program that is run by its path is "
+            "another than when it is run by `python -m package.module`"
         )
 
 
@@ -269,7 +270,7 @@ class NoWorkerError(CallError, LookupError):
     def __str__(self) -> str:
         return (
             f"nobody served queue {self.queue!r} of namespace {self.namespace!r} for "
-            f"{self.grace:g} s, so {self.name!r} could not run: "
+            f"{self.grace:g} s, and no worker has said that it runs {self.name!r}: "
             + how_to_start_a_worker(self.name, self.queue)
         )
 
@@ -384,9 +385,9 @@ class TooLargeError(CodecError, ValueError):
     Args:
         size_bytes: Its size.
         limit_bytes: The limit.
-    """
         what: What it is: ``"the arguments of 'm:f'"``.
         option: Which option sets the limit, and on which side; empty if nobody can raise it.
+    """
 
     def __init__(
         self, size_bytes: int, limit_bytes: int, what: str = "the payload", option: str = ""
@@ -396,8 +397,8 @@ class TooLargeError(CodecError, ValueError):
         self.limit_bytes = limit_bytes
 
     def __str__(self) -> str:
-        return (
         _, _, what, option = self.args
+        return (
             f"{what} came to {self.size_bytes} bytes, the limit is {self.limit_bytes}: "
             "pass a reference to the data" + (f", or raise {option}" if option else "")
         )
@@ -491,6 +492,11 @@ class SignatureError(ProtocolError):
 
 def how_to_start_a_worker(name: str, queue: str) -> str:
     """Return the sentence that tells how to start a worker for a task on a queue."""
-    module = name.partition(":")[0]
     option = "" if queue == "default" else f" --queue {queue}"
-    return f"start one with `atasks-ng worker {module} --url <url>{option}`"
+    return f"start one with `atasks-ng worker {_module_of(name)} --url <url>{option}`"
+
+
+def _module_of(name: str) -> str:
+    """Return the module in the name of a task; names that were chosen may have none."""
+    module, colon, _ = name.partition(":")
+    return module if colon else f"<the module that defines {name!r}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import traceback
 from collections.abc import Awaitable
@@ -207,7 +208,6 @@ async def test_result_that_cannot_be_encoded_is_an_error_of_the_caller(coded_wor
     assert await tasks.add(1, 1) == 2
 
 
-async def test_result_that_exits_when_it_is_encoded_ends_its_call_only(
 @pytest.mark.parametrize("router_options", [{"max_payload_bytes": 1000}])
 async def test_argument_that_is_too_large_names_the_option_of_the_caller(world: World) -> None:
     exc = await caught(tasks.echo(b"x" * 1001))
@@ -217,6 +217,7 @@ async def test_argument_that_is_too_large_names_the_option_of_the_caller(world: 
     assert "Router(max_payload_bytes=...) in the caller" in str(exc)
 
 
+async def test_result_that_exits_when_it_is_encoded_ends_its_call_only(
     pickling_world: World,
 ) -> None:
     exc = await caught(tasks.return_quitter())
@@ -250,6 +251,21 @@ async def test_unknown_task_is_an_error_that_says_how_to_start_a_worker(world: W
     assert await tasks.add(1, 1) == 2
 
 
+async def test_worker_logs_which_calls_it_refuses(
+    near_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = asyncio.ensure_future(tasks.echo("a secret"))
+    await asyncio.sleep(0)  # it is encoded and posted now
+    JsonCodec()
+
+    with caplog.at_level(logging.WARNING, "atasks_ng.worker"):
+        await caught(call)
+
+    [message] = [each.message for each in caplog.records if each.name == "atasks_ng.worker"]
+    assert "differ in codec: 'MsgpackCodec' there, 'JsonCodec' here" in message
+    assert "a secret" not in caplog.text
+
+
 async def test_codec_that_differs_is_an_error_that_names_both(world: World) -> None:
     if world.runs_here:
         call = asyncio.ensure_future(tasks.echo(1))
@@ -268,7 +284,9 @@ async def test_codec_that_differs_is_an_error_that_names_both(world: World) -> N
     assert "use the same codec on both sides" in str(exc)
 
 
-async def test_arguments_that_cannot_be_decoded_are_an_error(near_world: World) -> None:
+async def test_arguments_that_cannot_be_decoded_are_an_error(
+    near_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     class Unreadable(JsonCodec):
         name = "MsgpackCodec"
 
@@ -276,9 +294,11 @@ async def test_arguments_that_cannot_be_decoded_are_an_error(near_world: World) 
     await asyncio.sleep(0)
     Unreadable()
 
-    exc = await caught(call)
+    with caplog.at_level(logging.WARNING, "atasks_ng.worker"):
+        exc = await caught(call)
 
     assert isinstance(exc, errors.DecodeError)
+    assert "of 'tests.contract.tasks:echo' cannot be decoded here" in caplog.text
 
 
 async def test_error_of_a_codec_with_odd_arguments_reaches_the_caller(near_world: World) -> None:

@@ -339,7 +339,26 @@ def test_call_that_nobody_has_said_anything_about_is_unheard() -> None:
     scene.now = TIMES.retry_every
     assert scene.caller.unheard(scene.now) == {"q"}
     scene.notice()
-    assert scene.caller.unheard(scene.now + 100) == set()
+    assert scene.caller.unheard(scene.now + TIMES.overdue - 1) == set()
+
+
+def test_queue_that_nobody_serves_is_told_when_the_worker_of_a_call_is_missed() -> None:
+    scene = Scene(stream=False)
+    scene.notice()
+
+    scene.now = TIMES.overdue - 1
+    assert scene.look(is_served=False) == []
+    scene.now = TIMES.overdue
+    assert scene.caller.unheard(scene.now) == {"q"}
+    assert scene.look(is_served=False) == [Warn(scene.call, TIMES.overdue)]
+
+    # Once, until it is heard again; and the call goes on waiting, since it may have run.
+    scene.now = 10 * TIMES.worker_grace
+    assert scene.look(is_served=False) == []
+    assert scene.call.state is tables.OPEN
+    scene.notice()
+    scene.now += TIMES.overdue
+    assert scene.look(is_served=False) == [Warn(scene.call, TIMES.overdue)]
 
 
 def test_queue_that_nobody_serves_is_told_and_ends_the_call_in_the_end() -> None:
@@ -375,7 +394,7 @@ def test_queue_without_workers_does_not_end_what_a_worker_has_begun() -> None:
 
     scene.now = 2 * TIMES.worker_grace
 
-    assert scene.look(False) == []
+    assert kinds(scene.look(False)) == [Warn]
     assert scene.call.state is tables.OPEN
 
 
