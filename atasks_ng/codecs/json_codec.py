@@ -7,6 +7,7 @@ import math
 from typing import Any, NoReturn
 
 from ..words.errors import DecodeError, EncodeError
+from .advice import advice_for
 from .base import Codec
 from .paths import locate, shown, type_name
 
@@ -70,7 +71,7 @@ def _check(value: Any) -> None:
     elif cls is not float:
         raise EncodeError(
             f"a value of type {type_name(cls)} cannot be encoded as JSON: "
-            "convert it, or use MsgpackCodec"
+            + (advice_for(cls) or "convert it, or use MsgpackCodec")
         )
     elif not math.isfinite(value):
         raise EncodeError(f"JSON has no {value!r}: pass None or a string, or use MsgpackCodec")

@@ -120,3 +120,15 @@ def test_value_that_contains_itself_is_refused():
 def test_what_is_no_json_is_refused(content):
     with pytest.raises(DecodeError, match="not JSON"):
         codec.decode(content)
+
+
+def test_coroutine_that_was_not_awaited_is_told_so():
+    async def forgotten():
+        pass
+
+    coroutine = forgotten()
+
+    with pytest.raises(EncodeError, match="await it first"):
+        codec.encode([coroutine])
+
+    coroutine.close()

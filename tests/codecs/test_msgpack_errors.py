@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import array
+import asyncio
 import collections
 import dataclasses
+import functools
+import io
+import queue
 import socket
 import threading
 from typing import Any
@@ -11,6 +16,7 @@ from typing import Any
 import pytest
 
 from atasks_ng.codecs import MsgpackCodec, register
+from atasks_ng.codecs.advice import ADVICE
 from atasks_ng.words.errors import EncodeError
 
 codec = MsgpackCodec("test-errors")
@@ -49,12 +55,65 @@ def sentence_for(value: Any) -> str:
 
 
 def test_sentence_names_the_value_the_type_and_the_way_out():
-    with socket.socket() as handle:
-        sentence = sentence_for(((0, {"k": Holder(handle)}), {}))
+    sentence = sentence_for(((0, {"k": Holder(array.array("i"))}), {}))
 
     assert sentence == (
-        "args[1]['k'].handle: a value of type socket.socket cannot be encoded: "
-        "pass data instead, register(socket, ...) its class, or use CloudpickleCodec"
+        "args[1]['k'].handle: a value of type array.array cannot be encoded: pass data instead, "
+        "register(array, encode=..., decode=...) its class, or use CloudpickleCodec"
+    )
+
+
+async def forgotten() -> int:
+    return 1
+
+
+def test_coroutine_that_was_not_awaited_is_told_so():
+    coroutine = forgotten()
+
+    sentence = sentence_for(((coroutine,), {}))
+
+    coroutine.close()
+    assert sentence.startswith("args[0]: a value of type coroutine cannot be encoded: ")
+    assert "await it first" in sentence
+
+
+async def test_future_is_to_be_awaited_and_no_handle():
+    assert "await it first" in sentence_for(asyncio.get_running_loop().create_future())
+
+
+@pytest.mark.parametrize(
+    ("make", "advice"),
+    [
+        (io.BytesIO, "handles"),
+        (socket.socket, "handles"),
+        (threading.Event, "handles"),
+        (threading.Thread, "handles"),
+        (asyncio.Lock, "handles"),
+        (queue.SimpleQueue, "handles"),
+        (lambda: iter([1]), "generators"),
+        (lambda: map(int, ()), "generators"),
+        ({}.items, "generators"),
+        (lambda: sentence_for, "functions"),
+        (lambda: [].append, "functions"),
+        (lambda: functools.partial(int), "functions"),
+        (lambda: codec.encode, "functions"),
+        (lambda: socket, "modules"),
+    ],
+)
+def test_advice_is_that_of_the_kind(make, advice):
+    value = make()
+
+    sentence = sentence_for(value)
+
+    if advice == "handles" and hasattr(value, "close"):
+        value.close()
+    assert sentence.endswith(f"cannot be encoded: {ADVICE[advice]}")
+
+
+def test_subclass_is_told_what_it_would_arrive_as():
+    assert sentence_for(Text("x")).endswith(
+        "it would arrive as a str: register(Text, encode=..., decode=...) its class, "
+        "or pass str(...)"
     )
 
 

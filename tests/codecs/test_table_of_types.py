@@ -15,6 +15,7 @@ import msgpack
 import pytest
 
 from atasks_ng.codecs import MsgpackCodec, classes
+from atasks_ng.codecs.advice import ADVICE
 from atasks_ng.codecs.forms import wire
 from atasks_ng.codecs.forms.table import leaves, marks
 from atasks_ng.words.errors import EncodeError
@@ -70,9 +71,15 @@ def zone_folder() -> Path:
     return found[0]
 
 
+class Pending:
+    def __await__(self) -> Any:
+        yield
+
+
 NOT_CARRIED = {
     "memoryview": lambda: memoryview(b"x"),
     "subclasses": OrderedSet,
+    "coroutines": Pending,
     "functions": lambda: rows_of,
     "generators": lambda: (each for each in ()),
     "handles": threading.Lock,
@@ -142,6 +149,16 @@ def test_what_the_table_excludes_is_refused(name):
 
     with pytest.raises(EncodeError, match=r"^value"):
         codec.encode(value)
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_error_gives_the_advice_of_the_table(name):
+    with pytest.raises(EncodeError) as caught:
+        codec.encode(NOT_CARRIED[name]())
+
+    assert str(caught.value).endswith(f"cannot be encoded: {ADVICE[name]}")
+    cell = next(row[1] for row in rows_of("What does not travel") if row[0].strip("`") == name)
+    assert ADVICE[name] in " ".join(cell.replace("`", "").split())
 
 
 def test_shared_references_arrive_as_two_objects():

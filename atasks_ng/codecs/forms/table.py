@@ -7,6 +7,7 @@ from typing import Any
 
 from ...words.errors import DecodeError, EncodeError
 from .. import classes
+from ..advice import advice_for
 from ..annotations import find_class, find_name, find_owner, is_owner
 from ..paths import shown, type_name
 from ..records import recipe_for
@@ -43,9 +44,19 @@ def _why_unknown(cls: type) -> str:
             f"a value of type {type_name(cls)} cannot be encoded: no task declares that class; "
             f"annotate a task with it, define it in the module of one, or register({cls.__name__})"
         )
+    return f"a value of type {type_name(cls)} cannot be encoded: {_way_out(cls)}"
+
+
+def _way_out(cls: type) -> str:
+    advice = advice_for(cls)
+    if advice is not None:
+        return advice
+    register = f"register({cls.__name__}, encode=..., decode=...)"
+    base = next((base for base in cls.__mro__[1:] if base in wire.NATIVE or base in forms), None)
+    if base is None:
+        return f"pass data instead, {register} its class, or use CloudpickleCodec"
     return (
-        f"a value of type {type_name(cls)} cannot be encoded: pass data instead, "
-        f"register({cls.__name__}, ...) its class, or use CloudpickleCodec"
+        f"it would arrive as a {base.__name__}: {register} its class, or pass {base.__name__}(...)"
     )
 
 
