@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
@@ -14,10 +15,16 @@ from typing import Any, NoReturn
 #: What asks a process to stop.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+#: Seconds after the first signal within which another is the same wish: ``timeout`` signals its
+#: child and then the group that the child is in, and systemd every process of a service.
+SAME_WISH = 1.0
+
 
 class StopSignals:
     """
     Within ``with``: the first signal calls a function, the second ends the process at once.
+
+    What comes within ``SAME_WISH`` seconds of the first counts as the first.
 
     The process's own handlers are used, not those of the event loop: the second signal must work
     while a body blocks the loop.
@@ -25,22 +32,31 @@ class StopSignals:
     Args:
         on_stop: Called in the running loop with the number of the first signal.
         signals: The signals.
+        clock: Tells the time in seconds.
     """
 
     def __init__(
-        self, on_stop: Callable[[int], object], signals: Iterable[int] = STOP_SIGNALS
+        self,
+        on_stop: Callable[[int], object],
+        signals: Iterable[int] = STOP_SIGNALS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_stop = on_stop
         self._signals = tuple(signals)
+        self._clock = clock
+        self._first_at = 0.0
         self._before: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         #: The first signal that came, or ``None``.
         self.received: int | None = None
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
+        now = self._clock()
         if self.received is not None:
+            if now - self._first_at < SAME_WISH:
+                return
             leave(128 + signum, f"second signal ({name_of_signal(signum)}): leaving at once")
-        self.received = signum
+        self.received, self._first_at = signum, now
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._on_stop, signum)
 

@@ -17,6 +17,7 @@ import logging
 import signal
 
 from .backoff import delay_before
+from .stopping import SAME_WISH
 
 #: Exit status of a command that cannot work as it was given, as argparse has it.
 EXIT_USAGE = 2
@@ -43,6 +44,7 @@ class Policy:
         kill_after: How long after the grace time a process is killed, since a worker needs a
             moment to hand back its calls.
         leave_within: How long after a second signal a process is killed.
+        same_wish: What comes so soon after the first signal counts as the first.
     """
 
     processes: int
@@ -53,6 +55,7 @@ class Policy:
     max_failures: int = 5
     kill_after: float = 5.0
     leave_within: float = 1.0
+    same_wish: float = SAME_WISH
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class Supervision:
         self._failures = 0
         self._any_ready = False
         self._kill_at: float | None = None
+        self._asked_at: float | None = None
         self._status = 0
 
     # -- what happened -------------------------------------------------------------------------
@@ -178,10 +182,13 @@ class Supervision:
         """The supervisor was asked to stop: in order the first time, at once the second."""
         name = signal.Signals(signum).name
         if self._phase is _RUNNING:
+            self._asked_at = now
             grace = self.policy.grace
             limit = "no limit" if grace is None else f"{grace:g} s"
             text = f"{name}: stopping the worker processes (grace time: {limit})"
             return [Report(logging.INFO, text), *self._stop(now)]
+        if self._asked_at is not None and now - self._asked_at < self.policy.same_wish:
+            return []
         if self._phase is _STOPPING:
             self._phase = _LEAVING
             self._status = 128 + signum

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from atasks_ng.testing.proxy import Filter, Proxy
+from atasks_ng.worker.stopping import SAME_WISH
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -171,13 +172,13 @@ class WorkerProcess:
             return
         # A supervisor takes its processes with it, if it is asked first.
         self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
-        self.signal(signal.SIGTERM)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        for patience in (1.1 * SAME_WISH, 10):
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(patience)
+                return
+        self.process.kill()
+        self.process.wait()
 
 
 class Workers:

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 
-from atasks_ng.worker.stopping import StopSignals, leave_after, name_of_signal
+from atasks_ng.worker.stopping import SAME_WISH, StopSignals, leave_after, name_of_signal
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -48,10 +48,11 @@ def test_second_signal_ends_a_process_whose_loop_is_blocked() -> None:
     done = run_python(
         """
         import asyncio, os, signal
-        from atasks_ng.worker.stopping import StopSignals
+        from atasks_ng.worker.stopping import SAME_WISH, StopSignals
 
         async def main():
-            with StopSignals(print):
+            clock = iter([5.0, 5.0 + SAME_WISH])
+            with StopSignals(print, clock=lambda: next(clock)):
                 os.kill(os.getpid(), signal.SIGINT)
                 os.kill(os.getpid(), signal.SIGTERM)
                 while True:
@@ -63,6 +64,21 @@ def test_second_signal_ends_a_process_whose_loop_is_blocked() -> None:
 
     assert done.returncode == 128 + signal.SIGTERM
     assert done.stderr == "atasks-ng: second signal (SIGTERM): leaving at once\n"
+
+
+async def test_signals_soon_after_the_first_are_the_same_wish() -> None:
+    heard: list[int] = []
+    clock = iter([5.0, 5.0, 5.001, 5.0 + SAME_WISH - 0.001])
+
+    with StopSignals(heard.append, clock=lambda: next(clock)) as signals:
+        for signum in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), signum)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    assert heard == [signal.SIGTERM]
+    assert signals.received == signal.SIGTERM
+    assert next(clock, None) is None
 
 
 def test_process_that_hangs_leaves_late() -> None:

@@ -245,6 +245,18 @@ def test_second_signal_leaves_now() -> None:
     assert supervision.exit_status == 128 + signal.SIGTERM
 
 
+def test_signals_soon_after_the_first_are_the_same_wish() -> None:
+    supervision = ready(grace=30.0, same_wish=1.0)
+    supervision.signalled(signal.SIGTERM, 100.0)
+
+    again = [supervision.signalled(signal.SIGTERM, now) for now in (100.0, 100.002, 100.9)]
+
+    assert again == [[], [], []]
+    assert supervision.next_tick() == 135.0
+    supervision.died(1, 0, 101.0)
+    assert supervision.exit_status == 0
+
+
 def test_third_signal_kills() -> None:
     supervision = ready()
     for now in (1.0, 2.0):
