@@ -18,7 +18,7 @@ import pytest
 from atasks_ng.testing.broker import PrivateBroker, free_port
 from atasks_ng.transport.backends.amqp import AMQPTransport
 from atasks_ng.transport.backends.amqp.lane import keepalive
-from atasks_ng.words.errors import BadURLError, ConnectionLostError, TLSError
+from atasks_ng.words.errors import BadURLError, ConnectionLostError, OptionError, TLSError
 from tests.transport.amqp.test_transport import Peers
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates")
@@ -233,6 +233,24 @@ async def test_server_that_wants_a_certificate_gets_one(tmp_path: Path) -> None:
         writer.transport.abort()
 
     assert names == [((("commonName", "caller"),),)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["cafile=/no/such", "capath=x", "cadata=x", "no_verify_ssl=1", "insecure=allow&cafile=x"],
+)
+def test_options_of_tls_without_tls_are_refused(query: str) -> None:
+    name = query.rpartition("&")[2].partition("=")[0]
+
+    with pytest.raises(OptionError, match=rf"^{name}= would.*: use amqps://") as caught:
+        AMQPTransport("tls", f"amqps://a/,amqp://me:secret@b/?{query}", unsafe_no_verify=True)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_all_unused_options_of_tls_are_named() -> None:
+    with pytest.raises(OptionError, match=r"^certfile=, keyfile= would be ignored"):
+        AMQPTransport("tls", "amqp://host/?keyfile=a&certfile=b")
 
 
 @pytest.mark.parametrize("value", ["1", "true", "yes"])

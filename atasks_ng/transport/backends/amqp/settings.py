@@ -89,6 +89,7 @@ class Settings:
             allowed = ", ".join(risks.POLICIES)
             raise OptionError(f"insecure={self.insecure!r} does not exist: use one of {allowed}")
         for url in self.urls:
+            _refuse_unused(url)
             self._check_verified(url)
             if self.insecure == "refuse":
                 risks.refuse(url, self._has_login)
@@ -141,6 +142,19 @@ class Settings:
             for risk in self.risks():
                 risks.warn(risk)
 
+
+def _refuse_unused(url: URL) -> None:
+    """Refuse options of TLS in a URL that has none: whoever gives them believes it has."""
+    unused = [name for name in _OF_TLS if name in url.query]
+    if url.scheme == "amqp" and unused:
+        raise OptionError(
+            f"{', '.join(f'{name}=' for name in unused)} would be ignored, as amqp:// is plain "
+            "text: use amqps://"
+        )
+
+
+# What aiormq takes for TLS.
+_OF_TLS = ("cadata", "cafile", "capath", "certfile", "keyfile", "no_verify_ssl")
 
 _DURATIONS = ("heartbeat", "request_timeout", "reply_expires", "reconnect_delay", "access_grace")
 
