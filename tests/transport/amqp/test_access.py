@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import aiormq
 import pytest
 
 from atasks_ng import atask, connect, serve
 from atasks_ng.testing.broker import PrivateBroker
+from atasks_ng.transport import get_transport
+from atasks_ng.transport.backends.amqp import access
 from atasks_ng.transport.backends.amqp.settings import Names
 from atasks_ng.words.errors import AccessDeniedError, OptionError
 from tests.transport.amqp.test_credentials import Users
@@ -55,9 +59,10 @@ async def declare_all(users: Users, *, dead: bool = True) -> None:
 
 @pytest.mark.parametrize("fast", [True, False])
 async def test_users_who_may_declare_nothing_shared_can_call_and_perform(
-    users: Users, fast: bool
+    users: Users, fast: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     await declare_all(users)
+    caplog.set_level(logging.DEBUG, "atasks_ng.amqp")
     exchanges = r"^atasks_ng\.default\.(req|reply|ctl|dead)$"
     await users.add(
         *("caller", "secret", OWN),
@@ -73,6 +78,9 @@ async def test_users_who_may_declare_nothing_shared_can_call_and_perform(
         connect(users.url_of("caller", "secret"), fast=fast),
     ):
         assert await asyncio.gather(*map(double, range(20))) == [2 * x for x in range(20)]
+    left = [record for record in caplog.records if "may not bind queue" in record.message]
+    assert {record.levelname for record in left} == {"DEBUG"}
+    assert "need not if whoever declared the queue has bound it" in left[0].message
 
 
 async def test_what_may_not_be_declared_and_is_not_there_is_named_at_once(users: Users) -> None:
@@ -132,6 +140,26 @@ async def test_call_that_may_not_be_made_fails_at_once_and_works_when_permitted(
                     assert await double(2) == 4
                 except AccessDeniedError:
                     await asyncio.sleep(0.5)
+
+
+async def test_refusal_that_lasts_is_not_told_at_each_look(
+    users: Users, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "_LOOK_EVERY", 0.0)
+    await users.add("caller", "secret", ".*", r"^atasks_ng\.default\.(ctl|reply)|^x$", ".*")
+
+    async with serve(users.broker.url), connect(users.url_of("caller", "secret")):
+        looked: set[float] = set()
+        async with asyncio.timeout(30):
+            while len(looked) < 4:
+                with pytest.raises(AccessDeniedError):
+                    await double(1)
+                transport: Any = get_transport()
+                looked.add(transport._session.access._looked_at)
+                await asyncio.sleep(0.01)
+
+    told = [each for each in caplog.messages if "publish to exchange" in each]
+    assert len(told) == 1
 
 
 async def test_worker_that_may_not_answer_runs_a_call_once_only(users: Users) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from aiormq.exceptions import AMQPError
 
 from ....words.errors import AccessDeniedError
+from ....words.reasons import Told
 from .declaring import Declarer
 
 logger = logging.getLogger("atasks_ng.amqp")
@@ -33,13 +34,15 @@ class Access:
         self._declarer = declarer
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = 0.0
+        self._told = Told()
 
     async def look(self, exchanges: Iterable[str]) -> None:
         """Find out which of some exchanges are refused."""
         self.refused = await self._declarer.refused(exchanges)
         self._looked_at = asyncio.get_running_loop().time()
         for refusal in self.refused.values():
-            logger.warning("%s", refusal)
+            if self._told.is_due(str(refusal)):
+                logger.warning("%s", refusal)
 
     def refusal(self, exchange: str) -> AccessDeniedError | None:
         """Return why one may not publish to an exchange; look again now and then."""

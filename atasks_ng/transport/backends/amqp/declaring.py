@@ -101,7 +101,11 @@ class Declarer:
                     what = f"bind queue {queue!r} to exchange {exchange!r}"
                     needs = "'write' on the queue and 'read' on the exchange"
                     raise not_permitted(self._user, what, needs) from exc
-                logger.info("%r is not bound to %r: whoever declared it did", queue, exchange)
+                logger.debug(
+                    "user %r may not bind queue %r to exchange %r, and need not if whoever "
+                    "declared the queue has bound it",
+                    *(self._user, queue, exchange),
+                )
 
     async def refused(self, exchanges: Iterable[str]) -> dict[str, AccessDeniedError]:
         """Return to which of some exchanges this user may not publish, and why."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from aiormq.exceptions import AMQPError
 
 from ....words.errors import AccessDeniedError, AtasksError, ConnectionLostError
+from ....words.reasons import Told
 from ...base import Receiver
 from .dialing import Dialer
 from .refusals import joined
@@ -54,6 +55,7 @@ class Keeper:
         self._receiver = receiver
         self._task: asyncio.Task[None] | None = None
         self._is_stopped = False
+        self._told = Told()
 
     async def start(self) -> None:
         """
@@ -124,24 +126,22 @@ class Keeper:
         self._tell_refused()
 
     async def _redial(self, suspects: Iterable[str]) -> None:
-        said: set[str] = set()
         while True:
             await asyncio.sleep(self._dialer.pause())
             try:
                 await self._dial(suspects)
             except Exception as exc:
-                self._failed(exc, said)
+                self._failed(exc)
             else:
                 return
 
-    def _failed(self, exc: Exception, said: set[str]) -> None:
+    def _failed(self, exc: Exception) -> None:
         shown, is_known = str(exc), isinstance(exc, _EXPECTED)
         if self._dialer.is_asking and not isinstance(exc, AtasksError):
             # Not what it says, nor where: it was raised among secrets.
             shown, is_known = f"credentials() raised {type(exc).__name__}", True
-        # Once for each reason: an outage may last.
-        level = logging.DEBUG if shown in said else logging.WARNING
-        said.add(shown)
+        # Not each time: an outage may last.
+        level = logging.WARNING if self._told.is_due(shown) else logging.DEBUG
         logger.log(level, "%s; trying again", shown, exc_info=None if is_known else exc)
         receiver = self._receiver()
         if self._dialer.failed(exc) and receiver is not None:
