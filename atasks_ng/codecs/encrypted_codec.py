@@ -113,8 +113,8 @@ class EncryptedCodec(Codec):
                 pass
         # One sentence for all: what is wrong is nobody's business but that of who has the key.
         raise DecodeError(
-            "these bytes cannot be decrypted: they were changed, or encrypted with a key that is "
-            f"not known here, for another namespace, or by another codec than {self.name}"
+            "these bytes cannot be decrypted: the key, the namespace or the codec differ between "
+            "caller and worker (give both the same), or the message was changed on its way"
         )
 
     def _current_ciphers(self) -> dict[bytes, Any]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..words.errors import DecodeError, EncodeError
-from .paths import type_name
+from .paths import shown, type_name
 
 # Where attrs keeps a hash once computed; the hash of a string differs between processes.
 _CACHED_HASH = "_attrs_cached_hash"
@@ -26,6 +26,10 @@ _LOCAL = (_CACHED_HASH, "__orig_class__")
 # Bits of a flag beyond those that its class names.
 _MAX_FLAG_BITS = 64
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a class statement
+
+
+#: Why parts that were made by this codec may not fit a class.
+VERSIONS_DIFFER = "caller and worker have different versions of that class"
 
 
 class Recipe:
@@ -53,6 +57,12 @@ class Recipe:
             DecodeError, TypeError, ValueError, LookupError: They do not fit the class.
         """
         raise NotImplementedError
+
+    def _without(self, field: str) -> DecodeError:
+        return DecodeError(
+            f"an instance of {self.name} came without its field {field!r}, which has no default: "
+            + VERSIONS_DIFFER
+        )
 
 
 class CustomRecipe(Recipe):
@@ -89,11 +99,18 @@ class EnumRecipe(Recipe):
 
     def build(self, parts: list[Any]) -> Any:
         (key,) = parts
-        if type(key) is str:
-            return self._members[key]
-        if type(key) is int and issubclass(self.cls, enum.Flag) and self._is_short(key):
-            return self.cls(key)
-        raise DecodeError(f"a member of {self.name} is not named by this {type(key).__name__}")
+        try:
+            if type(key) is str:
+                return self._members[key]
+            if type(key) is int and issubclass(self.cls, enum.Flag) and self._is_short(key):
+                return self.cls(key)
+        except (LookupError, ValueError):
+            raise DecodeError(
+                f"{self.name} has no member {shown(key)} here: {VERSIONS_DIFFER}"
+            ) from None
+        raise DecodeError(
+            f"a member of {self.name} is not named by this {type(key).__name__}: {VERSIONS_DIFFER}"
+        )
 
     def _is_short(self, value: int) -> bool:
         # An IntFlag takes any bits, and the class keeps each combination for ever.
@@ -164,7 +181,7 @@ class FieldsRecipe(Recipe):
         if field.default is not None:
             object.__setattr__(obj, field.name, field.default(obj))
         elif field.is_needed:
-            raise DecodeError(f"{self.name} came without its field {field.name!r}")
+            raise self._without(field.name)
 
     def _state(self, obj: Any) -> dict[str, Any]:
         state: dict[str, Any] = getattr(obj, "__dict__", {})
@@ -207,7 +224,7 @@ class NamedTupleRecipe(Recipe):
             return given[name]
         if name in self._defaults:
             return self._defaults[name]
-        raise DecodeError(f"{self.name} came without its field {name!r}")
+        raise self._without(name)
 
 
 class PydanticRecipe(Recipe):
@@ -241,7 +258,7 @@ class PydanticRecipe(Recipe):
             return given[name]
         field = self._fields[name]
         if field.is_required():
-            raise DecodeError(f"{self.name} came without its field {name!r}")
+            raise self._without(name)
         return field.get_default(call_default_factory=True)
 
 

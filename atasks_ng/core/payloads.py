@@ -9,9 +9,6 @@ from typing import Any
 from ..codecs.base import Codec
 from ..words import errors
 
-# What a codec says itself about bytes that it cannot decode.
-_OWN = (errors.CodecError, errors.IncompatibleError)
-
 
 class Pending:
     """A value that is still being decoded, by a codec whose methods are async."""
@@ -27,9 +24,9 @@ class Pending:
         """Return the value. See :func:`decode`."""
         try:
             return await self._value
-        except _OWN:
-            raise
         except Exception as exc:
+            if _says_enough(exc):
+                raise
             raise _undecodable(self._codec, self._what, exc) from exc
 
 
@@ -56,9 +53,9 @@ def decode_nowait(codec: Codec, payload: bytes, what: str) -> Any:
     """
     try:
         value = codec.decode(payload)
-    except _OWN:
-        raise
     except Exception as exc:
+        if _says_enough(exc):
+            raise
         raise _undecodable(codec, what, exc) from exc
     # By its type: a value may have an attribute of any name.
     if not hasattr(type(value), "__await__"):
@@ -146,6 +143,12 @@ async def _encoded(codec: Codec, data: Any, what: str) -> bytes:
 
 def _unencodable(codec: Codec, what: str, exc: Exception) -> errors.EncodeError:
     return errors.EncodeError(f"{what} cannot be encoded by {codec.name}: {exc}")
+
+
+def _says_enough(exc: Exception) -> bool:
+    """Tell whether an error of a codec reaches the caller as it is; others are told of what."""
+    own = isinstance(exc, (errors.CodecError, errors.IncompatibleError))
+    return own and type(exc) is not errors.DecodeError
 
 
 def _undecodable(codec: Codec, what: str, exc: Exception) -> errors.DecodeError:

@@ -63,7 +63,8 @@ class Performing:
         except (Exception, *_EXITS) as exc:
             self._incoming.log_undecodable(call)
             self._incoming.body_ended(call)
-            return envelopes.Refusal(call.id, "DecodeError", [str(exc)])
+            sentence = f"worker {self._incoming.worker}: {exc}"
+            return envelopes.Refusal(call.id, "DecodeError", [sentence])
         except asyncio.CancelledError as exc:
             self._incoming.body_ended(call)
             return await self._failure(exc)

@@ -345,5 +345,10 @@ async def test_end_with_another_key_is_an_error_at_the_caller() -> None:
         await asyncio.sleep(0)
         make(OLD)
 
-        with pytest.raises(DecodeError, match="cannot be decrypted"):
+        with pytest.raises(DecodeError) as caught:
             await call
+
+    sentence = str(caught.value)
+    assert sentence.startswith("worker ")
+    assert "the arguments of" in sentence
+    assert "cannot be decrypted: the key, the namespace or the codec differ" in sentence

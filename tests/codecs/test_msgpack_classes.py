@@ -14,6 +14,7 @@ import sys
 import textwrap
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import pydantic
 import pytest
 
 from atasks_ng.codecs import MsgpackCodec, register
@@ -277,7 +278,7 @@ def test_field_that_is_missing_and_has_no_default_is_an_error():
     old = dataclasses.make_dataclass("Order", ["id"])
     new = dataclasses.make_dataclass("Order", ["id", "note"])
 
-    with pytest.raises(DecodeError, match="shop:Order came without its field 'note'"):
+    with pytest.raises(DecodeError, match=r"without its field 'note'.* different versions"):
         as_known_elsewhere(old(1), new)
 
 
@@ -294,8 +295,51 @@ def test_named_tuple_of_another_version_arrives():
 
 
 def test_enum_member_that_the_receiver_does_not_know_is_an_error():
-    with pytest.raises(DecodeError, match="BLUE"):
+    with pytest.raises(DecodeError) as caught:
         as_known_elsewhere(enum.Enum("Order", ["RED", "BLUE"]).BLUE, enum.Enum("Order", ["RED"]))
+
+    assert str(caught.value) == (
+        "shop:Order has no member 'BLUE' here: "
+        "caller and worker have different versions of that class"
+    )
+
+
+def test_flags_that_the_receiver_does_not_know_are_an_error():
+    new, old = enum.Flag("Order", ["A", "B", "C"]), enum.Flag("Order", ["A"])
+
+    with pytest.raises(DecodeError, match="shop:Order has no member 5 here: caller and worker"):
+        as_known_elsewhere(new.A | new.C, old)
+
+
+def test_bits_of_an_int_flag_that_the_receiver_does_not_know_are_kept():
+    new, old = enum.IntFlag("Order", ["A", "B", "C"]), enum.IntFlag("Order", ["A"])
+
+    assert as_known_elsewhere(new.A | new.C, old) == 5
+
+
+@pytest.mark.parametrize(
+    ("sent", "known"),
+    [
+        (dataclasses.make_dataclass("Order", ["id"])(1), enum.Enum("Order", ["A"])),
+        (enum.Enum("Order", ["A"]).A, dataclasses.make_dataclass("Order", ["id"])),
+        (dataclasses.make_dataclass("Order", ["id"])(1), pydantic.create_model("Order", id=int)),
+    ],
+)
+def test_class_of_another_kind_is_an_error_that_names_it(sent, known):
+    with pytest.raises(DecodeError, match=r"shop:Order .*different versions of that class"):
+        as_known_elsewhere(sent, known)
+
+
+def test_decoder_that_fails_is_named_by_its_class():
+    class Order:
+        pass
+
+    register(Order, name="shop:Order", encode=lambda order: 1, decode=lambda value: {}["x"])
+    try:
+        with pytest.raises(DecodeError, match=r"register\(\) for shop:Order failed: KeyError"):
+            codec.decode(codec.encode(Order()))
+    finally:
+        del recipes["shop:Order"]
 
 
 # -- register ----------------------------------------------------------------------------------

@@ -301,6 +301,31 @@ async def test_arguments_that_cannot_be_decoded_are_an_error(
     assert "of 'tests.contract.tasks:echo' cannot be decoded here" in caplog.text
 
 
+@pytest.mark.parametrize(("broken", "side"), [("argument", "worker "), ("result", "the result")])
+async def test_error_of_decoding_says_what_and_on_which_side(
+    near_world: World, broken: str, side: str
+) -> None:
+    class Forgetful(JsonCodec):
+        def decode(self, content: bytes) -> Any:
+            value = super().decode(content)
+            if value in (broken, [[broken], {}]):
+                raise errors.DecodeError("class 'm:C' is not known here")
+            return value
+
+    @atask
+    async def turn(value: str) -> str:
+        return "result"
+
+    Forgetful()
+
+    exc = await caught(turn("argument"))
+
+    assert type(exc) is errors.DecodeError
+    assert str(exc).startswith(side)
+    assert f"the {broken}" in str(exc)
+    assert "cannot be decoded by Forgetful: class 'm:C' is not known here" in str(exc)
+
+
 async def test_error_of_a_codec_with_odd_arguments_reaches_the_caller(near_world: World) -> None:
     class Picky(JsonCodec):
         def encode(self, obj: Any) -> bytes:

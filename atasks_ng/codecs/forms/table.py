@@ -10,7 +10,7 @@ from .. import classes
 from ..advice import advice_for
 from ..annotations import find_class, find_name, find_owner, is_owner
 from ..paths import shown, type_name
-from ..records import recipe_for
+from ..records import VERSIONS_DIFFER, CustomRecipe, Recipe, recipe_for
 from . import arrays, containers, exceptions, scalars, times, wire
 from .wire import Form, Mark
 
@@ -105,7 +105,18 @@ def _object(parts: list[Any]) -> Any:
             f"class {shown(name)} is not known here: import the module that defines it and let a "
             "task mention it, or register() it"
         )
-    return recipe.build(rest)
+    try:
+        return recipe.build(rest)
+    except DecodeError:
+        raise
+    except Exception as exc:
+        raise DecodeError(_why_unfit(recipe, exc)) from exc
+
+
+def _why_unfit(recipe: Recipe, exc: Exception) -> str:
+    if isinstance(recipe, CustomRecipe):
+        return f"decode= of register() for {recipe.name} failed: {shown(exc)}"
+    return f"an instance of {recipe.name} does not fit ({shown(exc)}): {VERSIONS_DIFFER}"
 
 
 classes.forms.update(scalars.FORMS)
