@@ -6,7 +6,9 @@ import importlib
 import importlib.util
 import logging
 import os
+import site
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +18,14 @@ from ..places.namespaces import Namespace, namespaces
 from .errors import CommandError
 
 logger = logging.getLogger("atasks_ng.cli")
+
+_PACKAGE = Path(__file__).parents[1]
+
+# Where the standard library and installed packages are.
+_INSTALLED = {
+    *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    *site.getsitepackages(),
+}
 
 
 def load_all(names: Iterable[str]) -> list[ModuleType]:
@@ -91,9 +101,24 @@ def _describe(exc: BaseException) -> str:
     text = " ".join(traceback.format_exception_only(exc)[-1].split())
     if isinstance(exc, SyntaxError):
         return f"{text} ({exc.filename}, line {exc.lineno})"
+    frame = _deepest_of_user(traceback.extract_tb(exc.__traceback__))
+    return f"{text} ({frame.filename}, line {frame.lineno})" if frame else text
+
+
+def _deepest_of_user(stack: Iterable[traceback.FrameSummary]) -> traceback.FrameSummary | None:
     frames = [
-        frame
-        for frame in traceback.extract_tb(exc.__traceback__)
-        if frame.filename != __file__ and "importlib" not in frame.filename
+        frame for frame in stack if frame.filename != __file__ and "importlib" not in frame.filename
     ]
-    return f"{text} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else text
+    if not frames:
+        return None
+    # The first one is the module's. If it is installed, its own file is all that is surely his.
+    own = [each for each in frames if not _is_library(each.filename)]
+    return (own or [each for each in frames if each.filename == frames[0].filename])[-1]
+
+
+def _is_library(filename: str) -> bool:
+    return (
+        filename.startswith("<")
+        or Path(filename).is_relative_to(_PACKAGE)
+        or any(Path(filename).is_relative_to(folder) for folder in _INSTALLED)
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from atasks_ng.cli import loading
 from atasks_ng.cli.errors import CommandError
 from atasks_ng.cli.loading import load_all, with_tasks
 from atasks_ng.places.namespaces import namespaces
@@ -92,6 +93,29 @@ def test_error_of_an_import_is_one_line(name: str, code: str, text: str) -> None
     assert str(caught.value).startswith(f"cannot import {name!r}: ")
     assert "\n" not in str(caught.value)
     assert caught.value.status == 2
+
+
+def test_error_that_a_library_raised_is_placed_in_the_users_file(name: str) -> None:
+    Path(f"{name}.py").write_text(
+        "import asyncio\n\n"
+        "async def main():\n"
+        "    async with asyncio.timeout(0):\n"
+        "        await asyncio.Event().wait()\n\n"
+        "asyncio.run(main())\n"
+    )
+
+    with pytest.raises(CommandError, match=rf"TimeoutError \(.*{name}\.py, line 4\)"):
+        load_all([name])
+
+
+def test_error_in_an_installed_module_is_placed_in_that_module(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(f"{name}.py").write_text("import json\nread = lambda: json.loads('(')\nread()\n")
+    monkeypatch.setattr(loading, "_INSTALLED", {*loading._INSTALLED, str(Path.cwd())})
+
+    with pytest.raises(CommandError, match=rf"JSONDecodeError.*{name}\.py, line 2\)"):
+        load_all([name])
 
 
 def test_folder_and_other_files_are_refused(name: str) -> None:

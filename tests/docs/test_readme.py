@@ -143,6 +143,14 @@ def test_every_program_runs_without_a_broker(tmp_path: Path, each: Block) -> Non
     assert run(here("python program.py"), tmp_path)
 
 
+def test_program_with_a_loop_of_its_own_can_be_imported_by_workers(tmp_path: Path) -> None:
+    (program,) = [each.text for each in blocks() if "asyncio.timeout(5)" in each.text]
+    (tmp_path / "conn.py").write_text(program)
+
+    assert run(here("python conn.py"), tmp_path) == "16\n"
+    assert run([sys.executable, "-c", "import conn"], tmp_path) == ""
+
+
 def test_four_worker_processes_perform_the_calls(tmp_path: Path, amqp_url: str) -> None:
     section = "Four worker processes over RabbitMQ"
     install, activate, export, serve = block(section, 0).strip().splitlines()
