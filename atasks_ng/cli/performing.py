@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable
 
 from ..places.namespaces import namespaces
-from ..words.errors import ConnectionLostError
+from ..words.errors import AccessDeniedError, ConnectionLostError, TLSError
+from ..words.reasons import Told
 from ..worker.backoff import delay_before
-from ..worker.health import Health
+from ..worker.health import Address, Health
 from ..worker.lifeline import Lifeline
 from ..worker.serving import Worker
 from ..worker.stopping import StopSignals, leave_after, name_of_signal
@@ -28,7 +29,7 @@ _LINGER = 2.0
 
 
 async def perform_until_stopped(
-    worker: Worker, *, owns_process: bool, health: int | None = None
+    worker: Worker, *, owns_process: bool, health: Address | None = None
 ) -> int:
     """
     Perform calls until a signal comes or the supervisor is gone; keep trying to connect until then.
@@ -36,13 +37,13 @@ async def perform_until_stopped(
     Args:
         worker: Not open yet.
         owns_process: End the process even if something keeps it.
-        health: Port of the health endpoint, or ``None`` for none.
+        health: Where the health endpoint listens, or ``None`` for none.
 
     Returns:
         The exit status.
 
     Raises:
-        BadURLError, OptionError: The URL or an option cannot be used.
+        BadURLError, OptionError: The URL or an option cannot be used, or ``health`` is taken.
     """
     stop = _Stop(worker.grace, owns_process=owns_process)
     lifeline = Lifeline.from_environment()
@@ -125,22 +126,27 @@ class _Stop:
 
 
 async def _connect(worker: Worker) -> None:
-    """Open a worker; while nobody answers, try again and say so once for each reason."""
-    failures, said = 0, ""
+    """Open a worker; while that fails, try again, and say why once a minute for each reason."""
+    failures, told = 0, Told()
     while True:
         try:
             await worker.open()
         except (ConnectionLostError, OSError) as exc:
             failures += 1
-            reason = str(exc)
+            line = f"{exc}; trying again until {_awaited(exc)}"
         else:
             break
-        if reason != said:
-            logger.warning("%s; trying again until it answers", reason)
-            said = reason
+        if told.is_due(line):
+            logger.warning("%s", line)
         await asyncio.sleep(delay_before(failures, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE))
-    if said:
+    if failures:
         logger.info("connected to %s", worker.url)
+
+
+def _awaited(exc: Exception) -> str:
+    if isinstance(exc, AccessDeniedError):
+        return "the broker permits it"
+    return "TLS works there" if isinstance(exc, TLSError) else "it can connect"
 
 
 def _tell_ready(worker: Worker) -> None:

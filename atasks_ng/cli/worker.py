@@ -12,9 +12,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..core.connecting import Serving
+from ..places.namespaces import namespaces
 from ..router import DEFAULT_CONCURRENCY
 from ..transport.urls import URL_VARIABLE, default_url
 from ..words import errors
+from ..worker.health import Address, refuse_taken
 from ..worker.serving import DEFAULT_GRACE, Worker, serve
 from ..worker.supervision import Policy
 from ..worker.supervisor import Supervisor
@@ -31,7 +33,8 @@ _DESCRIPTION = """\
 Import modules, and perform the calls of the tasks that they define.
 
 SIGINT and SIGTERM stop it in order: it takes no more calls, those that run have the grace
-time to end, the rest goes back to the queue. A second signal ends it at once.
+time to end, the rest goes back to the queue. A second signal, a second later or more, ends it at
+once.
 """
 
 _EPILOG = """\
@@ -96,9 +99,10 @@ def add_parser(commands: Commands) -> None:
     add("--name", help="name of the worker in logs and tracebacks (host name and process id)")
     add(
         "--health",
-        type=int,
-        metavar="PORT",
-        help="answer GET /live and GET /ready there; process K of several at PORT + K - 1",
+        type=_health,
+        metavar="[HOST:]PORT",
+        help="answer GET /live and GET /ready there, without HOST at all addresses of this "
+        "machine; process K of several at PORT + K - 1",
     )
     parser.set_defaults(perform=perform)
 
@@ -126,15 +130,23 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse what serve() would, before anything is imported or started."""
     if args.processes is not None and args.processes < 1:
         raise CommandError(f"--processes {args.processes}: give a whole number, 1 or more")
-    if args.health is not None and not 0 < args.health <= 65535 - (args.processes or 1):
-        raise CommandError(f"--health {args.health}: give a port, from 1 to 65535")
+    if args.health is not None:
+        _check_health(args.health, args.processes or 1)
     Serving(tuple(args.queues or ["default"]), args.concurrency, args.threads)
     serve("loopback://", namespace=args.namespaces or ["default"], grace=args.grace)
+
+
+def _check_health(first: Address, processes: int) -> None:
+    if not 0 < first.port <= 65536 - processes:
+        raise CommandError(f"--health {first}: give a port from 1 to {65536 - processes}")
+    # Before there are processes: each could tell of its own port only, after others have begun.
+    asyncio.run(refuse_taken(map(first.after, range(processes))))
 
 
 def _worker(args: argparse.Namespace, url: str) -> Worker:
     names = args.namespaces or [place.name for place in loading.with_tasks()]
     queues = args.queues or ["default"]
+    _refuse_idle(args.modules, names)
     _tell_unserved(names, queues)
     return serve(
         url,
@@ -145,6 +157,28 @@ def _worker(args: argparse.Namespace, url: str) -> Worker:
         grace=args.grace,
         name=args.name,
     )
+
+
+def _refuse_idle(modules: list[str], names: list[str]) -> None:
+    """Refuse to serve namespaces none of which has a task; warn of one among others."""
+    found = [place.name for place in namespaces if len(place.registry)]
+    if not found:
+        raise CommandError(
+            f"{', '.join(modules)}: no task is defined there, so nothing would be performed: name "
+            "the modules with the functions that have @atask"
+        )
+    idle = [name for name in names if name not in found]
+    if len(idle) == len(names):
+        raise CommandError(
+            f"no task is defined in namespace {_listed(names)}, so nothing would be performed: "
+            f"{', '.join(modules)} defines tasks in {_listed(found)}"
+        )
+    if idle:
+        logger.warning("no task is defined in namespace %s, which is served", _listed(idle))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def _tell_unserved(names: list[str], queues: list[str]) -> None:
@@ -179,7 +213,7 @@ def child_command(args: argparse.Namespace, name: str, number: int = 1) -> list[
     if args.threads is not None:
         command += [f"--threads={args.threads}"]
     if args.health is not None:
-        command += [f"--health={args.health + number - 1}"]
+        command += [f"--health={args.health.after(number - 1)}"]
     return [*command, "--", *args.modules]
 
 
@@ -191,6 +225,13 @@ def _url_between_processes(given: str | None) -> str:
             f"--url amqp://user:password@host/ or set {URL_VARIABLE}"
         )
     return url
+
+
+def _health(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except errors.OptionError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def _grace(text: str) -> float | None:

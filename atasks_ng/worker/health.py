@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import os
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..words.errors import OptionError
@@ -11,11 +14,81 @@ from ..words.errors import OptionError
 if TYPE_CHECKING:
     from .serving import Worker
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
+
 # A probe is a few lines; whoever sends more, or nothing for long, is no probe.
 _LIMIT_BYTES = 8192
 _PATIENCE = 5.0
 
 _REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Address:
+    """
+    Where a health endpoint listens.
+
+    Attributes:
+        port: The port; 0 takes a free one, on loopback.
+        host: A name or an address of this machine; ``None``: all its addresses.
+    """
+
+    port: int
+    host: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port < 65536:
+            raise OptionError(f"health port {self.port}: give a number from 0 to 65535")
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """
+        Return the address that ``PORT`` or ``HOST:PORT`` says; an IPv6 address is in brackets.
+
+        Raises:
+            OptionError: It is neither.
+        """
+        host, _, port = text.rpartition(":")
+        bare = host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host
+        if not (port.isascii() and port.isdigit()) or (":" in bare and bare == host):
+            raise OptionError(f"health address {text!r}: give PORT, HOST:PORT or [IPv6]:PORT")
+        return cls(int(port), bare or None)
+
+    def after(self, count: int) -> Address:
+        """Return the address whose port is so many higher."""
+        return Address(self.port + count, self.host)
+
+    def __str__(self) -> str:
+        if self.host is None:
+            return str(self.port)
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+async def refuse_taken(addresses: Iterable[Address]) -> None:
+    """
+    Look whether health endpoints can listen, and let go of where they can.
+
+    Raises:
+        OptionError: One cannot; the sentence says why.
+    """
+    for address in addresses:
+        server = await _listen(address, lambda reader, writer: writer.close())
+        server.close()
+        await server.wait_closed()
+
+
+async def _listen(address: Address, serve: Serve) -> asyncio.Server:
+    # A free port is free for one address family only.
+    host = address.host if address.port else address.host or "127.0.0.1"
+    try:
+        return await asyncio.start_server(serve, host, address.port, limit=_LIMIT_BYTES)
+    except OSError as exc:
+        code = exc.errno or 0  # negative where a name has no address
+        why = os.strerror(code) if code > 0 else exc.strerror or str(exc)
+        raise OptionError(
+            f"the health endpoint cannot listen at {address} ({why}): give another port or host, "
+            "or stop what listens there"
+        ) from exc
 
 
 class Health:
@@ -27,21 +100,26 @@ class Health:
 
     Args:
         worker: The worker.
-        port: Port to listen on, on every interface; 0 takes a free one, on loopback.
+        address: Where to listen.
+
+    Attributes:
+        port: The port.
     """
 
-    def __init__(self, worker: Worker, port: int) -> None:
-        if not 0 <= port < 65536:
-            raise OptionError(f"health port {port}: give a number from 0 to 65535")
-        self.port = port
+    def __init__(self, worker: Worker, address: Address) -> None:
+        self.port = address.port
+        self._address = address
         self._worker = worker
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
-        """Listen."""
-        # A free port is free for one address family only.
-        host = None if self.port else "127.0.0.1"
-        self._server = await asyncio.start_server(self._serve, host, self.port, limit=_LIMIT_BYTES)
+        """
+        Listen.
+
+        Raises:
+            OptionError: That cannot be done there; the sentence says why.
+        """
+        self._server = await _listen(self._address, self._serve)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:

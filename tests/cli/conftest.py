@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import re
@@ -107,6 +108,16 @@ class Command:
             status = await self.process.wait()
             await self._reading  # all of them hold the pipe open
         return status
+
+    async def signal_until_it_says(self, pattern: str, *signums: int) -> None:
+        """Send signals, by turns, as an impatient user would, until it says something."""
+        saying = asyncio.create_task(self.says(pattern))
+        for signum in itertools.cycle(signums):
+            if (await asyncio.wait([saying], timeout=0.1))[0]:
+                break
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signum)
+        await saying
 
     @property
     def output(self) -> str:

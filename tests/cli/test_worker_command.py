@@ -67,12 +67,20 @@ async def begin(command: Command, task: object, mark: Path, jobs: Jobs) -> async
         (["nosuch", "--url", NOWHERE], "cannot import 'nosuch': ModuleNotFoundError"),
         (["broken", "--url", NOWHERE], r"cannot import 'broken': ZeroDivisionError.*line 2\)"),
         (["nosuch", "--url", NOWHERE, "--processes", "2"], "it cannot work so"),
+        (["idle", "--url", NOWHERE], "error: idle: no task is defined there"),
+        (
+            ["jobs", "idle", "--url", NOWHERE, "--namespace", "typo"],
+            "no task is defined in namespace 'typo'.*: jobs, idle defines tasks in 'cli-[0-9a-f]+'",
+        ),
+        (["jobs", "--url", f"{NOWHERE}?cafile=/nosuch"], "cafile= would be ignored.*amqps://"),
+        (["jobs", "--url", NOWHERE, "--health", "x"], "--health: health address 'x': give PORT"),
     ],
 )
 async def test_worker_that_cannot_work_says_why_and_exits_2(
     start: StartCommand, tmp_path: Path, jobs: str, args: list[str], says: str
 ) -> None:
     (tmp_path / "broken.py").write_text("x = 1\nx / 0\n")
+    (tmp_path / "idle.py").touch()
 
     command = await start("worker", *args)
 
@@ -80,6 +88,21 @@ async def test_worker_that_cannot_work_says_why_and_exits_2(
     assert await command.ends() == 2
     assert "Traceback" not in command.output
     assert "secret" not in command.output
+
+
+@pytest.mark.parametrize("options", [[], ["--processes", "2"]])
+async def test_health_port_that_is_taken_is_one_line(
+    start: StartCommand, jobs: str, options: list[str]
+) -> None:
+    with socket.create_server(("", 0)) as taken:
+        # With two processes it is the second one's.
+        port = taken.getsockname()[1] - bool(options)
+        command = await start("worker", jobs, "--url", NOWHERE, f"--health={port}", *options)
+
+        assert await command.ends() == 2
+    (line,) = command.lines
+    assert line.startswith("atasks-ng worker: error: the health endpoint cannot listen at ")
+    assert "stop what listens there" in line
 
 
 async def test_traceback_of_an_import_is_shown_at_debug_level(
@@ -91,6 +114,27 @@ async def test_traceback_of_an_import_is_shown_at_debug_level(
 
     await command.says("Traceback")
     await command.says("atasks-ng worker: error: cannot import 'broken'")
+
+
+async def test_namespace_without_tasks_among_others_is_warned_of(
+    start: StartCommand, jobs: str, namespace: str
+) -> None:
+    names = [f"--namespace={each}" for each in (namespace, "typo")]
+
+    command = await start("worker", jobs, "--url", NOWHERE, *names)
+
+    await command.says("WARNING .*no task is defined in namespace 'typo', which is served")
+
+
+async def test_broker_that_refuses_is_tried_until_it_permits(
+    start: StartCommand, jobs: str, amqp_url: str
+) -> None:
+    url = urlsplit(amqp_url)
+    wrong = url._replace(netloc=f"guest:wrong@{url.hostname}:{url.port}").geturl()
+
+    command = await start("worker", jobs, "--url", wrong)
+
+    await command.says("check the user and the password; trying again until the broker permits it")
 
 
 async def test_unreachable_broker_is_tried_until_a_signal(start: StartCommand, jobs: str) -> None:
@@ -174,13 +218,31 @@ async def test_second_signal_leaves_at_once(
     command = await start("worker", "jobs", "--url", amqp_url)
     call = await begin(command, getattr(caller, task), caller.mark, caller)
 
-    # A blocked loop says nothing of the first one: hence not twice the same, which could merge.
-    command.process.send_signal(signal.SIGINT)
-    command.process.send_signal(signal.SIGTERM)
+    says = "second signal .*: leaving at once"
+    await command.signal_until_it_says(says, signal.SIGINT, signal.SIGTERM)
 
-    await command.says("second signal .*: leaving at once")
     assert await command.ends() in (128 + signal.SIGINT, 128 + signal.SIGTERM)
     call.cancel()
+
+
+@pytest.mark.parametrize("options", [[], ["--processes", "2"]])
+async def test_signals_that_come_together_stop_in_order(
+    start: StartCommand, caller: Jobs, amqp_url: str, options: list[str]
+) -> None:
+    command = await start("worker", "jobs", "--url", amqp_url, *options)
+    for _ in range(2 if options else 1):
+        await command.says(r"worker \S+ ready")
+    call = await begin(command, caller.hold, caller.mark, caller)
+
+    # As timeout(1) does: to its child, and then to the group. Not twice the same: they could merge.
+    command.process.send_signal(signal.SIGTERM)
+    command.process.send_signal(signal.SIGINT)
+    await command.says("stopping")
+    caller.mark.touch()
+
+    assert await call == "done"
+    assert await command.ends() == 0
+    assert "leaving" not in command.output
 
 
 async def test_thread_that_never_ends_keeps_no_worker(
@@ -303,9 +365,7 @@ async def test_second_signal_to_the_supervisor_leaves_at_once(
     await two_ready(command)
     call = await begin(command, caller.hold, caller.mark, caller)
 
-    command.process.send_signal(signal.SIGTERM)
-    await command.says("SIGTERM: stopping the worker processes")
-    command.process.send_signal(signal.SIGTERM)
+    await command.signal_until_it_says("SIGTERM again: leaving now", signal.SIGTERM)
 
     assert await command.ends() == 128 + signal.SIGTERM
     call.cancel()

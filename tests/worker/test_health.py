@@ -12,7 +12,7 @@ import pytest
 from atasks_ng import serve
 from atasks_ng.testing.proxy import Proxy
 from atasks_ng.words.errors import OptionError
-from atasks_ng.worker.health import Health
+from atasks_ng.worker.health import Address, Health, refuse_taken
 
 
 async def _get(port: int, request: str) -> tuple[int, dict[str, object]]:
@@ -26,7 +26,7 @@ async def _get(port: int, request: str) -> tuple[int, dict[str, object]]:
 
 async def test_worker_is_ready_while_it_is_open() -> None:
     worker = serve("loopback://")
-    health = Health(worker, 0)
+    health = Health(worker, Address(0))
     await health.open()
 
     before, _ = await _get(health.port, "GET /ready")
@@ -45,7 +45,7 @@ async def test_worker_is_ready_while_it_is_open() -> None:
     ("request_line", "status"), [("GET /other", 404), ("POST /live", 405), ("HEAD /live", 200)]
 )
 async def test_endpoint_answers_what_is_no_probe(request_line: str, status: int) -> None:
-    health = Health(serve("loopback://"), 0)
+    health = Health(serve("loopback://"), Address(0))
     await health.open()
 
     found, _ = await _get(health.port, request_line)
@@ -56,7 +56,54 @@ async def test_endpoint_answers_what_is_no_probe(request_line: str, status: int)
 
 def test_port_out_of_range_is_refused() -> None:
     with pytest.raises(OptionError, match="health port 70000"):
-        Health(serve("loopback://"), 70000)
+        Address(70000)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("8080", Address(8080)),
+        (":8080", Address(8080)),
+        ("127.0.0.1:8080", Address(8080, "127.0.0.1")),
+        ("localhost:8080", Address(8080, "localhost")),
+        ("[::1]:8080", Address(8080, "::1")),
+    ],
+)
+def test_address_is_read_as_it_is_shown(text: str, address: Address) -> None:
+    assert Address.parse(text) == address
+    assert Address.parse(str(address)) == address
+
+
+@pytest.mark.parametrize("text", ["", "x", "localhost:", "localhost", "::1:8080", "-1", "1.5", "²"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="give PORT, HOST:PORT"):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("host", "why"), [("127.0.0.1", "Address already in use"), ("192.0.2.1", "assign requested")]
+)
+async def test_where_nobody_can_listen_is_said_in_a_sentence(host: str, why: str) -> None:
+    taken = Health(serve("loopback://"), Address(0))
+    await taken.open()
+    address = Address(taken.port, host)
+
+    for listening in (refuse_taken([address]), Health(serve("loopback://"), address).open()):
+        with pytest.raises(OptionError, match=rf"at {address} \(.*{why}.*\): give another port"):
+            await listening
+    await taken.close()
+
+
+async def test_host_keeps_others_out() -> None:
+    health = Health(serve("loopback://"), Address(0, "127.0.0.1"))
+    await health.open()
+
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.2", health.port)
+    live, _ = await _get(health.port, "GET /live")
+    await health.close()
+
+    assert live == 200
 
 
 async def test_worker_is_not_ready_while_its_link_is_away(amqp_url: str) -> None:
@@ -64,7 +111,7 @@ async def test_worker_is_not_ready_while_its_link_is_away(amqp_url: str) -> None
     with Proxy(host, int(rest.partition("/")[0])) as proxy:
         url = f"{amqp_url.rpartition('@')[0]}@127.0.0.1:{proxy.port}/"
         worker = serve(f"{url}?prefix=t{uuid.uuid4().hex}")
-        health = Health(worker, 0)
+        health = Health(worker, Address(0))
         await health.open()
 
         async with worker:
