@@ -13,7 +13,7 @@ from ..worker.backoff import delay_before
 from ..worker.health import Address, Health
 from ..worker.lifeline import Lifeline
 from ..worker.serving import Worker
-from ..worker.stopping import StopSignals, leave_after, name_of_signal
+from ..worker.stopping import StopSignals, ignore_stop_signals, leave_after, name_of_signal
 
 logger = logging.getLogger("atasks_ng.worker")
 
@@ -59,6 +59,8 @@ async def perform_until_stopped(
             await stop.wait()
         worker.close()
         await worker.wait_closed()
+    if owns_process:
+        ignore_stop_signals()
     logger.info(
         "worker %s stopped: performed %d calls, handed back %d",
         worker.name,

@@ -18,6 +18,7 @@ from ..transport.urls import URL_VARIABLE, default_url
 from ..words import errors
 from ..worker.health import Address, refuse_taken
 from ..worker.serving import DEFAULT_GRACE, Worker, serve
+from ..worker.stopping import ignore_stop_signals
 from ..worker.supervision import Policy
 from ..worker.supervisor import Supervisor
 from . import loading, logs
@@ -200,7 +201,14 @@ def _supervise(args: argparse.Namespace, url: str) -> int:
         # Not on the command line: every user of the machine can read that.
         {**os.environ, URL_VARIABLE: url},
     )
-    return asyncio.run(supervisor.run())
+    return asyncio.run(_run(supervisor, owns_process=args.owns_process))
+
+
+async def _run(supervisor: Supervisor, *, owns_process: bool) -> int:
+    status = await supervisor.run()
+    if owns_process:
+        ignore_stop_signals()
+    return status
 
 
 def child_command(args: argparse.Namespace, name: str, number: int = 1) -> list[str]:

@@ -76,6 +76,12 @@ class StopSignals:
             signal.signal(signum, handler)
 
 
+def ignore_stop_signals() -> None:
+    """Heed them no more: what comes while this process ends in order must not change how."""
+    for signum in STOP_SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+
+
 def leave(status: int, why: str | None = None) -> NoReturn:
     """End this process now: no clean-up, no waiting for threads and tasks."""
     if why is not None:

@@ -116,6 +116,20 @@ async def test_traceback_of_an_import_is_shown_at_debug_level(
     await command.says("atasks-ng worker: error: cannot import 'broken'")
 
 
+@pytest.mark.parametrize("options", [[], ["--processes", "1"]])
+async def test_signal_to_a_command_that_has_stopped_changes_nothing(
+    start: StartCommand, jobs: str, options: list[str]
+) -> None:
+    command = await start("worker", jobs, "--url", NOWHERE, *options)
+    await command.says("trying again")
+
+    command.process.send_signal(signal.SIGTERM)
+    await command.says("ended with exit status 0" if options else "stopped: performed 0 calls")
+    command.process.send_signal(signal.SIGTERM)
+
+    assert await command.ends() == 0
+
+
 async def test_namespace_without_tasks_among_others_is_warned_of(
     start: StartCommand, jobs: str, namespace: str
 ) -> None:
