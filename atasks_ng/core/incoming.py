@@ -107,7 +107,8 @@ class Incoming:
             return
         error = objection(request, self._namespace, self.worker)
         if error is not None:
-            self._log.warning(type(error).__name__, "refused call %s: %s", request.id, error)
+            kind = type(error).__name__
+            self._log.log(logging.INFO, kind, "refused call %s: %s", request.id, error)
             delivery.finish(envelopes.encode(refusal(request.id, error)))
             return
         if self._draining and not self._callee.has(request.id):
@@ -148,6 +149,12 @@ class Incoming:
     def on_unlinked(self) -> None:
         """The link is lost; what runs goes on, what has not begun comes back by itself."""
         self._act(self._callee.unlinked(self.loop.time()))
+
+    def on_relinked(self) -> None:
+        """The link is there again; requests and their answers come again by themselves."""
+        for call in list(self._callee.calls.values()):
+            if call.producing is not None:
+                call.producing.repeat()
 
     def _refuse_message(self, delivery: Delivery, exc: errors.ProtocolError) -> None:
         kind = type(exc).__name__
@@ -196,7 +203,8 @@ class Incoming:
 
     def log_undecodable(self, call: IncomingCall) -> None:
         """Tell the log, without what the arguments are, that a call cannot be performed."""
-        self._log.warning(
+        self._log.log(
+            logging.INFO,
             "DecodeError",
             "the arguments of call %s of %r cannot be decoded here, as its caller is told",
             call.id,

@@ -61,12 +61,17 @@ class SeldomLogger:
         self._kinds: dict[str, tuple[float, int]] = {}
 
     def warning(self, kind: str, sentence: str, *args: object) -> None:
+        """Log a warning. See :meth:`log`."""
+        self.log(logging.WARNING, kind, sentence, *args)
+
+    def log(self, level: int, kind: str, sentence: str, *args: object) -> None:
         """
         Log a sentence, or count it and say with a later one how many were left out.
 
         Args:
+            level: As for :meth:`logging.Logger.log`.
             kind: What is counted together; of a closed set, which no stranger makes longer.
-            sentence: As for :meth:`logging.Logger.warning`.
+            sentence: As for :meth:`logging.Logger.log`.
             args: As for that.
         """
         now = self._clock()
@@ -80,4 +85,4 @@ class SeldomLogger:
             return
         if left_out:
             sentence, args = sentence + " (and %d more of the kind before)", (*args, left_out)
-        self._logger.warning(sentence, *args)
+        self._logger.log(level, sentence, *args)

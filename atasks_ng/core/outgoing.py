@@ -338,7 +338,8 @@ class Outgoing:
     def _send_cancel(self, action: SendCancel) -> None:
         call = action.call
         body = envelopes.encode(envelopes.Cancel(call.id, action.reason, call.cancel_message))
-        self._post(Message(WORKERS, call.queue, call.id, body, call.task))
+        recalls = call.sent <= 1
+        self._post(Message(WORKERS, call.queue, call.id, body, call.task, recalls=recalls))
 
     def _send_pull(self, action: SendPull) -> None:
         call = action.call

@@ -140,7 +140,9 @@ class Port:
         """The link was lost, or is there again."""
         if self.outgoing is not None:
             self.outgoing.on_link(up=up)
-        if self.incoming is not None and not up:
+        if self.incoming is not None and up:
+            self.incoming.on_relinked()
+        elif self.incoming is not None:
             self.incoming.on_unlinked()
 
     def on_abandoned(self, error: BaseException) -> None:

@@ -123,6 +123,11 @@ class Producing:
         self._context = copy_context()
         self._call.delivery.say(envelopes.encode(item), self._context)
 
+    def repeat(self) -> None:
+        """Say again what may have been lost with the link; the consumer drops what it has."""
+        for item in self._producer.unseen:
+            self._call.delivery.say(envelopes.encode(item))
+
     def on_pull(self, pull: envelopes.Pull, back: Context | None) -> None:
         """Hear what the consumer asks for."""
         for item in self._producer.pulled(pull):

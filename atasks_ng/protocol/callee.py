@@ -354,6 +354,11 @@ class Callee:
     ) -> None:
         call.recalled = True
 
+    def _mark_orphaned(
+        self, call: IncomingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        call.orphaned = True
+
     # -- steps: ending -------------------------------------------------------------------------
 
     def _answer_cancelled(
@@ -372,12 +377,15 @@ class Callee:
         actions.append(HandBack(call))
 
     def _answer(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
-        if not call.recalled:
+        if not call.recalled and not call.orphaned:
             actions.append(Answer(call, data))
-        elif call.request.rerun:
+        elif not call.request.rerun:
+            self._answer_lost(call, now, data, actions)
+        elif call.recalled:
             self._hand_back(call, now, data, actions)
         else:
-            self._answer_lost(call, now, data, actions)
+            # Nobody cancelled it: should its caller come back and ask again, it runs again.
+            self._answer_nothing(call, now, data, actions)
 
     def _answer_lost(
         self, call: IncomingCall, now: float, data: Any, actions: list[Action]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -70,9 +71,16 @@ from .timers import Timers
 __all__ = ["CALLER", "Caller", "CallerTimes", "OutgoingCall"]
 
 
-# Cancels that are sent again when the link comes back: enough for a burst, and not for ever.
-_REMEMBERED = 1000
+# Cancels that are sent again when the link comes back: as many as calls are in flight by default,
+# and not for ever. Those that were sent while the link seemed good are kept for as long as it may
+# take to notice that it was not.
+_REMEMBERED = 10_000
 _REMEMBERED_SECONDS = 60.0
+_REMEMBERED_SECONDS_LINKED = 10.0
+
+# A stream of which nothing was heard, though all were asked, is lost after this share of the time
+# after which they are asked.
+_MISSED = 1 / 3
 
 
 class Caller:
@@ -88,12 +96,16 @@ class Caller:
         self.calls: dict[str, OutgoingCall] = {}
         self._timers: Timers[OutgoingCall] = Timers()
         self._linked = True
+        self._linked_at = -math.inf
         self._left: OrderedDict[str, tuple[float, OutgoingCall]] = OrderedDict()
 
     def open(self, call: OutgoingCall, now: float) -> None:
         """Enter a call into the table; its request is about to be sent."""
         self.calls[call.id] = call
         call.heard_at = now
+        if not self._linked:
+            # It does not leave before the link is back, and is sent then.
+            call.sent = 0
         if call.deadline is not None:
             self._timers.add(call.deadline, DEADLINE, call)
 
@@ -161,6 +173,10 @@ class Caller:
         """The link is back: what was under way may be lost, so everything is sent again."""
         actions = self.unlinked(now)  # a transport may say only that it is there again
         self._linked = True
+        self._linked_at = now
+        for call in self.calls.values():
+            # Whoever was asked before may have answered in vain.
+            call.sought_at = -math.inf
         for when, call in self._left.values():
             if now - when < _REMEMBERED_SECONDS:
                 actions.append(SendCancel(call, "cancel"))
@@ -175,10 +191,10 @@ class Caller:
         """Send again what nobody has said anything about for long; call it every few seconds."""
         actions: list[Action] = []
         for call in list(self.calls.values()):
-            patience = self.times.overdue * 2 ** (call.sent - 1)
+            patience = self.times.overdue * (_MISSED if call.missed else 2 ** (call.sent - 1))
             if call.complaint is not None and now - call.complaint[0] >= self.times.worker_grace:
                 actions += self._happen(call, LOST, now, call.complaint[1])
-            elif call.state is OPEN and now - call.heard_at >= patience:
+            elif call.state is OPEN and now - call.heard_at >= patience and self._linked:
                 call.heard_at = now
                 actions += self._happen(call, OVERDUE, now)
         return actions
@@ -234,6 +250,7 @@ class Caller:
         if consumer is None:
             return []
         call.heard_at = now
+        call.missed = False
         if consumer.is_of_another_run(item):
             return self._happen(call, RESTARTED, now)
         if call.state is CANCELLING and not call.noticed:
@@ -262,8 +279,11 @@ class Caller:
 
     def _remember_left(self, call: OutgoingCall, now: float) -> None:
         """Keep a call that ended without an answer: its cancel may be lost with the link."""
+        call.message = None  # it may be large
         self._left[call.id] = (now, call)
-        if len(self._left) > _REMEMBERED:
+        seconds = _REMEMBERED_SECONDS_LINKED if self._linked else _REMEMBERED_SECONDS
+        oldest = now - seconds
+        while len(self._left) > _REMEMBERED or next(iter(self._left.values()))[0] < oldest:
             self._left.popitem(last=False)
 
     # -- steps: sending ------------------------------------------------------------------------
@@ -279,6 +299,17 @@ class Caller:
         actions.append(SendPull(call, call.consumer.pull(call.id, AGAIN)))
         if call.consumer.last_pull is not None:
             actions.append(SendPull(call, call.consumer.last_pull))
+        # A generator that has ended hears no pull; its worker still has the answer.
+        actions.append(SendWho(call))
+
+    def _miss(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
+        """Nothing was heard for long: send it again; what was read in part cannot begin anew."""
+        if call.consumer is not None and call.consumer.received:
+            if call.missed:
+                actions += self._happen(call, RESTARTED, now)
+                return
+            call.missed = True
+        self._send_again(call, now, data, actions)
 
     def _send_pull(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(SendPull(call, data))
@@ -321,6 +352,7 @@ class Caller:
     ) -> None:
         notice: Notice = data
         call.heard_at = now
+        call.missed = False
         if notice.what == HANDED_BACK:
             call.handed_back = True
         if notice.what != ALIVE:
@@ -362,7 +394,8 @@ class Caller:
             self._tell(call, ask, STAND_BY, actions)
             return
         call.asker = ask
-        granted_at = call.sought_at + self.times.holder
+        # What was sent again when the link came back goes before the question.
+        granted_at = max(call.sought_at, self._linked_at + self.times.holder) + self.times.holder
         if granted_at <= now:
             actions += self._happen(call, UNHELD, now)
         else:
@@ -405,18 +438,30 @@ class Caller:
             # Another worker was let run it, and nothing says that it is lost: a copy.
             self._tell(call, asker, STAND_BY, actions)
             return
+        if asker.why == WHY_TWICE and not call.rerun and not call.handed_back:
+            # Whoever got the first copy does not say so: it may have run, and must not yet begin.
+            actions.append(SendCancel(call, "cancel"))
+            self._lose(call, asker, SETTLED, now, actions)
+            return
         if asker.why == WHY_LOST and not call.handed_back:
-            if not call.rerun or call.convicts:
-                self._tell(call, asker, CONDEMNED if call.rerun else SETTLED, actions)
-                error = WorkerLostError(call.task, call.attempt)
-                actions += self._happen(call, LOST, now, error)
+            if not call.rerun or call.convicts or call.max_attempts == 1:
+                # Only who ran alone is known to have done it.
+                verdict = CONDEMNED if call.rerun and call.convicts else SETTLED
+                self._lose(call, asker, verdict, now, actions)
                 return
             call.attempt = min(call.attempt + 1, call.max_attempts)
         call.handed_back = False
+        call.granted = True
         call.holder, call.held_at = asker.worker, now
         # The last attempt convicts, so nobody else may be running who could be the culprit.
         alone = call.attempt >= call.max_attempts
         self._tell(call, asker, GO, actions, alone=alone)
+
+    def _lose(
+        self, call: OutgoingCall, asker: Ask, verdict: str, now: float, actions: list[Action]
+    ) -> None:
+        self._tell(call, asker, verdict, actions)
+        actions += self._happen(call, LOST, now, WorkerLostError(call.task, call.attempt))
 
     def _tell_settled(
         self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
@@ -447,6 +492,13 @@ class Caller:
 
     def _end(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(End(call, data))
+
+    def _recall_copies(
+        self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
+    ) -> None:
+        if call.granted:
+            # Two workers may have it, and one has answered.
+            actions.append(SendCancel(call, "cancel"))
 
     def _end_unless_crossed(
         self, call: OutgoingCall, now: float, data: Any, actions: list[Action]

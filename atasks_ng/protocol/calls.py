@@ -85,8 +85,10 @@ class OutgoingCall:
         holder: Name of the worker that says it has it.
         held_at: When a worker last said so, or was told to run it.
         sought_at: When all workers were last asked whether they have it.
+        missed: True if nothing is heard of a stream, though everybody was asked for it.
         asker: What a worker said that waits to hear whether to run it.
         handed_back: True if a stopping worker put it back.
+        granted: True once a worker was told to run what another may have run, or may yet run.
         convicts: True once its last attempt may have begun.
         noticed: True once a worker has said that the body hears of the cancel.
         complaint: When somebody without a key first said to have refused it, and why.
@@ -103,6 +105,7 @@ class OutgoingCall:
         "consumer",
         "convicts",
         "deadline",
+        "granted",
         "handed_back",
         "heard_at",
         "held_at",
@@ -110,6 +113,7 @@ class OutgoingCall:
         "id",
         "max_attempts",
         "message",
+        "missed",
         "namespace",
         "nested",
         "noticed",
@@ -155,6 +159,8 @@ class OutgoingCall:
         self.heard_at = 0.0
         self.held_at = 0.0
         self.sought_at = -math.inf
+        self.missed = False
+        self.granted = False
         self.cancel_message: str | None = None
         self.unserved_since: float | None = None
         self.quiet_at: float | None = None
@@ -201,6 +207,7 @@ class IncomingCall:
         expired: True if its body was told to stop because the deadline has passed.
         spared: True if the next cancel may be the caller's word of the same deadline.
         recalled: True if a stopping worker took it back: it is handed to another one.
+        orphaned: True if its body was told to stop because its caller seemed to be gone for good.
         cancel_message: What the latest cancel said.
         beat_at: When to say next that it is alive.
         silence_at: Until when the caller is expected to answer, or ``None``.
@@ -226,6 +233,7 @@ class IncomingCall:
         "lost",
         "namespace",
         "nested",
+        "orphaned",
         "producing",
         "queue",
         "recalled",
@@ -268,6 +276,7 @@ class IncomingCall:
         self.attempt = 1
         self.alone = False
         self.recalled = False
+        self.orphaned = False
         self.expired = False
         self.spared = False
         self.cancel_message: str | None = None

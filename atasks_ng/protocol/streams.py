@@ -145,6 +145,11 @@ class Producer:
         self._unseen.append(item)
         return item
 
+    @property
+    def unseen(self) -> list[Item]:
+        """The items of which the consumer has not said that it has them."""
+        return list(self._unseen)
+
     def pulled(self, pull: Pull) -> list[Item]:
         """
         Take what the consumer asks for; return items to send again.
@@ -158,7 +163,7 @@ class Producer:
             self._unseen.popleft()
         if pull.verb == AGAIN:
             # The limit stays: what was to be sent in may be lost, and comes behind this.
-            return list(self._unseen)
+            return self.unseen
         self._limit = max(self._limit, pull.limit)
         if pull.turn > self._turn:
             self._turn = pull.turn

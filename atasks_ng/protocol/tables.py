@@ -30,7 +30,7 @@ CANCEL, ABANDON, ASK = "cancel", "abandon", "ask"
 DEADLINE, RESEND, QUIET, UNHELD, OVERDUE = "deadline", "resend", "quiet", "unheld", "overdue"
 
 CALLER: Table = {
-    (OPEN, REPLY): (ENDED, ("end",)),
+    (OPEN, REPLY): (ENDED, ("end", "recall_copies")),
     (OPEN, NOTICE): (OPEN, ("note_holder",)),
     (OPEN, ITEM): (PARKED, ("deliver",)),
     (OPEN, RESTARTED): (ENDED, ("send_cancel", "end_restarted")),
@@ -45,7 +45,7 @@ CALLER: Table = {
     (OPEN, RESEND): (OPEN, ("send",)),
     (OPEN, QUIET): (OPEN, ()),
     (OPEN, UNHELD): (OPEN, ("grant",)),
-    (OPEN, OVERDUE): (OPEN, ("send_again",)),
+    (OPEN, OVERDUE): (OPEN, ("miss",)),
     (PARKED, REPLY): (ENDED, ("end",)),
     (PARKED, NOTICE): (PARKED, ("note_holder",)),
     (PARKED, ITEM): (PARKED, ()),
@@ -139,7 +139,7 @@ CALLEE: Table = {
     (WAITING, UNLINKED): (ENDED, ("leave_line",)),
     (RUNNING, CANCEL): (CANCELLING, ("notice", "interrupt")),
     (RUNNING, DEADLINE): (CANCELLING, ("mark_expired", "interrupt")),
-    (RUNNING, GONE): (CANCELLING, ("interrupt",)),
+    (RUNNING, GONE): (CANCELLING, ("mark_orphaned", "interrupt")),
     (RUNNING, RECALL): (CANCELLING, ("mark_recalled", "interrupt")),
     (RUNNING, BODY_ENDED): (ANSWERING, ()),
     (CANCELLING, CANCEL): (CANCELLING, ("notice", "interrupt_again")),

@@ -25,6 +25,8 @@ class Message:
         task: Name of the task.
         ttl_ms: Time after which a request need not be delivered any more, or ``None``.
         context: The caller's context variables; a transport within one process hands it on.
+        recalls: True if it cancels a request that was posted once: if that has not left yet, it
+            need not leave at all.
     """
 
     kind: str
@@ -34,6 +36,7 @@ class Message:
     task: str = ""
     ttl_ms: int | None = None
     context: Context | None = None
+    recalls: bool = False
 
 
 class Delivery:

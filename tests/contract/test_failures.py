@@ -258,7 +258,7 @@ async def test_worker_logs_which_calls_it_refuses(
     await asyncio.sleep(0)  # it is encoded and posted now
     JsonCodec()
 
-    with caplog.at_level(logging.WARNING, "atasks_ng.worker"):
+    with caplog.at_level(logging.INFO, "atasks_ng.worker"):
         await caught(call)
 
     [message] = [each.message for each in caplog.records if each.name == "atasks_ng.worker"]
@@ -294,7 +294,7 @@ async def test_arguments_that_cannot_be_decoded_are_an_error(
     await asyncio.sleep(0)
     Unreadable()
 
-    with caplog.at_level(logging.WARNING, "atasks_ng.worker"):
+    with caplog.at_level(logging.INFO, "atasks_ng.worker"):
         exc = await caught(call)
 
     assert isinstance(exc, errors.DecodeError)

@@ -472,6 +472,23 @@ def test_look_that_ends_after_the_caller_has_answered_changes_nothing() -> None:
     assert scene.call.state is tables.ASKING
 
 
+@pytest.mark.parametrize("rerun", [1, 0])
+def test_call_whose_caller_seemed_to_be_gone_was_cancelled_by_nobody(rerun: int) -> None:
+    scene = Scene(rerun=rerun)
+    scene.deliver()
+    assert kinds(scene.callee.gone("id", scene.now)) == [Interrupt]
+    scene.callee.body_ended(scene.call, scene.now)
+
+    [answer] = scene.answered()
+
+    # The caller may come back and ask again: then it runs again, or is lost if it must not.
+    assert isinstance(answer, Answer)
+    if rerun:
+        assert answer.envelope is None
+    else:
+        assert answer.envelope == Refusal("id", "WorkerLostError", ["m:f", scene.call.attempt])
+
+
 @pytest.mark.parametrize("verdict", [tables.SILENCE, tables.ASK_AGAIN, "nonsense"])
 def test_what_is_no_verdict_is_ignored(verdict: str) -> None:
     scene = Scene(lost=True)

@@ -439,7 +439,132 @@ def test_copy_of_a_call_whose_worker_is_silent_runs_only_if_it_may_run_twice(
 
     assert isinstance(told, SendTell)
     assert (told.origin, told.tell.verdict) == ("address of w2", verdict)
-    assert [type(each) for each in scene.reply()] == [End]
+    # Two may run it now: whoever has not answered need not go on.
+    assert kinds(scene.reply()) == ([End, SendCancel] if rerun else [End])
+
+
+def test_copy_of_a_call_that_must_not_run_twice_ends_it_when_nobody_has_the_first() -> None:
+    scene = Scene(stream=False)
+    scene.call.rerun = False
+    scene.caller.relinked(scene.now)
+    scene.ask_of_worker(WHY_TWICE)
+
+    # What was sent again with it goes before the question.
+    assert scene.after(TIMES.holder) == []
+    cancel, told, end = scene.after(TIMES.holder)
+
+    assert isinstance(cancel, SendCancel)  # nobody must begin the first one later
+    assert isinstance(told, SendTell)
+    assert told.tell.verdict == tables.SETTLED
+    assert isinstance(end, End)
+    assert isinstance(end.outcome, errors.WorkerLostError)
+
+
+def test_request_that_could_not_leave_is_no_copy_when_it_is_sent() -> None:
+    scene = Scene(stream=False)
+    scene.caller.unlinked(scene.now)
+    call = OutgoingCall("other", "m:f", "default", "q", rerun=False)
+    scene.caller.open(call, scene.now)
+
+    # However long that lasts.
+    scene.now = 10 * TIMES.overdue
+    assert scene.caller.sweep(scene.now) == []
+    sent = scene.caller.relinked(scene.now)
+
+    assert Send(call) in sent
+    assert call.sent == 1
+
+
+def test_who_was_asked_before_the_link_was_lost_is_asked_again() -> None:
+    scene = Scene(stream=False)
+    scene.caller.relinked(scene.now)
+    assert kinds(scene.ask_of_worker(WHY_TWICE, "w1")) == [SendWho]
+    scene.now += TIMES.holder / 2
+    scene.caller.unlinked(scene.now)
+    scene.caller.relinked(scene.now)
+
+    assert kinds(scene.ask_of_worker(WHY_TWICE, "w1")) == [SendWho]
+
+
+def test_call_that_may_be_lost_with_one_worker_runs_on_no_other() -> None:
+    scene = Scene(stream=False)
+    scene.call.max_attempts = 1
+    scene.ask_of_worker(WHY_LOST)
+
+    told, end = scene.after(TIMES.holder)
+
+    # Settled, not condemned: it did not run alone, so nobody knows that it was the cause.
+    assert isinstance(told, SendTell)
+    assert told.tell.verdict == tables.SETTLED
+    assert isinstance(end, End)
+    assert isinstance(end.outcome, errors.WorkerLostError)
+
+
+def test_cancels_of_an_outage_are_sent_when_the_link_is_back_however_many() -> None:
+    caller = Caller(TIMES)
+    calls = [OutgoingCall(str(number), "m:f", "default", "q") for number in range(5000)]
+    for call in calls:
+        caller.open(call, 0.0)
+    caller.unlinked(1.0)
+    for call in calls:
+        caller.cancel(call, None, 2.0)
+
+    sent = caller.relinked(5.0)
+
+    assert [action.call for action in sent if isinstance(action, SendCancel)] == calls
+
+
+def test_cancels_that_reached_the_broker_are_forgotten_soon() -> None:
+    caller = Caller(TIMES)
+    for number in range(100):
+        call = OutgoingCall(str(number), "m:f", "default", "q")
+        caller.open(call, number)
+        caller.abandon(call, number)
+
+    sent = caller.relinked(100.0)
+
+    assert len(sent) < 15
+
+
+# -- streams whose worker is gone --------------------------------------------------------------
+
+
+def test_stream_that_was_read_in_part_is_asked_for_when_the_link_is_back() -> None:
+    scene = Scene(deadline=None)
+    scene.item()
+    scene.pull()
+
+    # Its worker may have ended it, and hears no pull then, but still has the answer.
+    assert kinds(scene.caller.relinked(scene.now)) == [SendPull, SendPull, SendWho]
+
+
+def test_stream_that_was_read_in_part_ends_when_nobody_has_it_any_more() -> None:
+    scene = Scene(deadline=None)
+    scene.item()
+    scene.pull()
+
+    scene.now = TIMES.overdue
+    assert SendWho(scene.call) in scene.caller.sweep(scene.now)
+    scene.now += TIMES.overdue / 3 - 1
+    assert scene.caller.sweep(scene.now) == []
+    scene.now += 1
+    [_, end] = scene.caller.sweep(scene.now)
+
+    assert isinstance(end, End)
+    assert isinstance(end.outcome, errors.WorkerLostError)
+
+
+def test_stream_whose_worker_says_that_it_lives_goes_on() -> None:
+    scene = Scene(deadline=None)
+    scene.item()
+    scene.pull()
+
+    for _ in range(10):
+        scene.now += TIMES.overdue
+        assert SendWho(scene.call) in scene.caller.sweep(scene.now)
+        scene.notice()
+
+    assert scene.call.state is tables.OPEN
 
 
 # -- complaints that nobody has signed ---------------------------------------------------------
@@ -694,7 +819,7 @@ def test_all_that_was_sent_twice_is_searched_at_once() -> None:
     sent_twice(scene, "a", "b")
 
     who = scene.ask_of_worker(WHY_TWICE)
-    scene.after(TIMES.holder)
+    scene.after(2 * TIMES.holder)
     told = scene.receive(Ask("b", "address of w3", "w3", WHY_TWICE))
 
     assert sorted(each.call.id for each in who if isinstance(each, SendWho)) == ["a", "b", "id"]

@@ -256,7 +256,7 @@ class AMQPTransport(Transport):
         if self._pid != os.getpid():
             raise ForkedError(self.namespace)
         if message.kind == WORKERS and session.holds(message.id) and self._withdraw(message):
-            return
+            return  # neither of them has left, or need to
         parcel = self.packer.request(message)
         if parcel.mandatory and session.access.refused:
             refusal = session.access.refusal(parcel.exchange)
@@ -265,12 +265,19 @@ class AMQPTransport(Transport):
         session.publish(parcel)
 
     def _withdraw(self, message: Message) -> bool:
-        """Keep a request that has not left from being sent, if the message cancels it."""
+        """
+        Keep a request that has not left from being sent, if the message cancels it.
+
+        Returns:
+            False if the message is for workers all the same: another copy of the request has left.
+        """
         assert self._session is not None
         cancel = envelopes.decode(message.body)
         if type(cancel) is not envelopes.Cancel:
             return False
         self._session.withdraw(message.id)
+        if not message.recalls:
+            return False
         if self.receiver is not None and self._loop is not None:
             # Nobody else will say that it does not run.
             answer = envelopes.encode(envelopes.Cancelled(cancel.id, cancel.message))
