@@ -7,6 +7,7 @@ import functools
 import os
 import signal
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,17 @@ async def swell(key: str, size: int) -> bytes:
     """Return very much."""
     write("start", key)
     return b"x" * size
+
+
+@atask
+async def count(key: str, first: Path, last: Path) -> AsyncIterator[int]:
+    """Yield three numbers, when one gate is opened, and end when the other is."""
+    write("start", key)
+    await opened(first)
+    for number in range(3):
+        yield number
+    await opened(last)
+    write("end", key)
 
 
 @atask
