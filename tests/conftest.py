@@ -34,6 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _BROKER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.amqp)
+    # First those that wait for brokers: where tests run side by side, the others fill the gaps.
+    items.sort(key=lambda item: item.get_closest_marker("amqp") is None)
 
 
 @pytest.fixture(autouse=True)
