@@ -279,7 +279,9 @@ class Caller:
 
     def _remember_left(self, call: OutgoingCall, now: float) -> None:
         """Keep a call that ended without an answer: its cancel may be lost with the link."""
-        call.message = None  # it may be large
+        if call.message is not None:
+            # It may be large. The rest of the message stays: a consumer may still take items.
+            call.message.body = b""
         self._left[call.id] = (now, call)
         seconds = _REMEMBERED_SECONDS_LINKED if self._linked else _REMEMBERED_SECONDS
         oldest = now - seconds

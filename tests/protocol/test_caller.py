@@ -40,6 +40,7 @@ from atasks_ng.protocol.envelopes import (
     Value,
 )
 from atasks_ng.protocol.streams import NEXT, Consumer
+from atasks_ng.transport.messages import Message
 from atasks_ng.words import errors
 
 STATES = [tables.OPEN, tables.PARKED, tables.CANCELLING]
@@ -512,6 +513,16 @@ def test_cancels_of_an_outage_are_sent_when_the_link_is_back_however_many() -> N
     sent = caller.relinked(5.0)
 
     assert [action.call for action in sent if isinstance(action, SendCancel)] == calls
+
+
+def test_call_that_is_kept_for_its_cancel_keeps_no_arguments() -> None:
+    scene = Scene(stream=False)
+    scene.call.message = Message("root", "q", "id", b"large", "m:f")
+
+    scene.caller.abandon(scene.call, scene.now)
+
+    # Whoever still has the call finds its message, but not what may be large.
+    assert scene.call.message == Message("root", "q", "id", b"", "m:f")
 
 
 def test_cancels_that_reached_the_broker_are_forgotten_soon() -> None:
