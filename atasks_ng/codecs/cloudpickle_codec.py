@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 from ..words.errors import DecodeError, EncodeError, IncompatibleError
-from .keys import KeySource
 from .paths import has_attributes, locate, shown, type_name
 from .pickling import PicklingCodec
 
@@ -40,15 +39,6 @@ class CloudpickleCodec(PicklingCodec):
     Raises:
         OptionError: A key is too short, or given although none need be used.
     """
-
-    def __init__(
-        self,
-        namespace: str = "default",
-        *,
-        key: KeySource = None,
-        unsafe_no_signature: bool = False,
-    ) -> None:
-        super().__init__(namespace, key=key, unsafe_no_signature=unsafe_no_signature)
 
     def encode(self, obj: Any) -> bytes:
         """

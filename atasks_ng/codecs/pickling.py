@@ -27,7 +27,11 @@ class PicklingCodec(Codec):
     """
 
     def __init__(
-        self, namespace: str, *, key: KeySource = None, unsafe_no_signature: bool = False
+        self,
+        namespace: str = "default",
+        *,
+        key: KeySource = None,
+        unsafe_no_signature: bool = False,
     ) -> None:
         if key is not None and unsafe_no_signature:
             raise OptionError("key=... and unsafe_no_signature=True contradict each other")

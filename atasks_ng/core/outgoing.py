@@ -34,6 +34,7 @@ from ..transport.base import NESTED, PROCESS, ROOT, WORKERS, Message, Transport
 from ..words import errors, hooks
 from ..words.ids import new_id
 from ..words.options import Limits, TaskOptions
+from ..words.reasons import Told
 from . import context, payloads
 from .inflight import InFlight
 
@@ -44,10 +45,6 @@ _LONGEST = 2.0**40
 
 # How often, in seconds, the caller looks for calls that nobody says anything about, at least.
 _SWEEP_EVERY = 5.0
-
-# How often the log says that nobody serves a queue, in seconds, however many calls wait there.
-_WARN_EVERY = 60.0
-_MOST_WARNED = 1000
 
 
 class Outgoing:
@@ -72,8 +69,7 @@ class Outgoing:
         self.loop = asyncio.get_running_loop()
         self._namespace = namespace
         self._limits = limits
-        # When the log said so last, by queue and by the worker that is missed.
-        self._warned: dict[tuple[str, str | None], float] = {}
+        self._told = Told(self.loop.time)
         self.in_flight = InFlight(limits.max_in_flight, limits.max_in_flight_bytes)
         self._caller = Caller(times)
         self._sweep_every = min(_SWEEP_EVERY, times.warn_after, times.worker_grace)
@@ -382,14 +378,10 @@ class Outgoing:
             call.waiter.set_result(outcome)
 
     def _warn(self, action: Warn) -> None:
-        call, now = action.call, self.loop.time()
-        # One for all calls that wait there.
-        kind = (call.queue, call.holder)
-        if now < self._warned.get(kind, -math.inf) + _WARN_EVERY:
+        call = action.call
+        # One line for all calls that wait there, or that miss the same worker.
+        if not self._told.is_due(f"{call.queue!r} {call.holder!r}"):
             return
-        if len(self._warned) >= _MOST_WARNED:
-            self._warned.clear()
-        self._warned[kind] = now
         if call.holder is None:
             waits = f"has waited for {action.waited:.0f} s"
         else:
