@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgpack
 from msgpack import ExtType, unpackb
@@ -15,7 +16,7 @@ from .forms import bounds, wire
 from .forms.containers import make_dict
 from .forms.lowering import Lowering, has_buffers
 from .forms.table import find_form, forms, leaves, marks
-from .forms.wire import Form, Mark
+from .forms.wire import Form, Mark, OutOfBand
 from .paths import is_call, locate, shown
 from .records import CustomRecipe
 
@@ -23,13 +24,23 @@ from .records import CustomRecipe
 _MARK = 0xC1
 _MARKED = bytes((_MARK,))
 # Then: [value], or [args, kwargs].
-_LAYOUTS = (0x91, 0x92)
+_VALUE, _ARGUMENTS = 0x91, 0x92
+# With arrays in it: this byte, the size of that in four bytes, that, and the bytes out of band.
+_BIN_32 = 0xC6
+_HEAD = struct.Struct(">BI")
 
 # A packer keeps the largest buffer it ever had.
 _MAX_KEPT_BYTES = 1024 * 1024
 
+# Up to here a message is not too deep, for each level takes a byte, and has no bytes whose length
+# does not fit into one.
+_SMALL_BYTES = 256
+
 _TUPLE = wire.ext(wire.TUPLE)
 _TUPLE_MARK = marks[wire.TUPLE]
+_ARRAY_MARK = marks[wire.ARRAY]
+
+_Bytes: TypeAlias = bytes | memoryview
 
 _RESERVED = range(0x40, 0x60)  # extension codes of ours
 _UNICODE = "surrogatepass"  # lone surrogates: os.fsdecode() makes them
@@ -67,6 +78,9 @@ class MsgpackCodec(Codec):
     not registered, and answers any bytes with a value or :class:`DecodeError`. Values may be
     nested 256 levels deep when encoding and 512 when decoding, where an object counts as two;
     declared lengths are held against the bytes there are; keys that collide are refused.
+
+    The bytes of numpy arrays are copied once when encoding and once when decoding: they travel
+    behind all values, and an array that arrives keeps nothing else of its message.
     """
 
     def __init__(self, namespace: str = "default") -> None:
@@ -84,14 +98,31 @@ class MsgpackCodec(Codec):
                 is, and the way out.
         """
         try:
-            content = self._pack(_lay_out(obj))
-            if len(content) > bounds.MAX_SENT:
-                _refuse_depth(content)
+            coder = self._coders.pop()
+        except IndexError:
+            coder = _Coder()
+        try:
+            # Not by _lay_out(): its two calls would take a tenth of the time of a small message.
+            if (
+                type(obj) is tuple
+                and len(obj) == 2
+                and type(obj[0]) is tuple
+                and type(obj[1]) is dict
+            ):
+                content = values = coder.pack([[*obj[0]], obj[1]])
+            else:
+                content = values = coder.pack([obj])
+            if coder.met:
+                content = coder.mark(values)
+            is_small = len(values) <= _SMALL_BYTES
+            if is_small or len(values) < _MAX_KEPT_BYTES:
+                self._coders.append(coder)
+            if not is_small:
+                _refuse_depth(values)
             # Bytes in the message may be those of a bytearray or memoryview, which msgpack takes
             # for bytes: the codes of its three kinds of bytes hint that there may be any.
-            if not (0xC4 in content or 0xC5 in content or 0xC6 in content):
-                return content
-            if not has_buffers(obj, is_plain=content[0] != _MARK):
+            may_hold = 0xC4 in values or (not is_small and (0xC5 in values or 0xC6 in values))
+            if not may_hold or not has_buffers(obj, is_plain=content is values):
                 return content
         except UnicodeEncodeError:
             pass  # lone surrogates
@@ -107,63 +138,66 @@ class MsgpackCodec(Codec):
             DecodeError: The bytes do not come from this codec, or name a class not known here.
         """
         try:
-            value = _decode(content)
-            if len(value) == 1:
-                return value[0]
-            args, kwargs = value
-            if type(args) is list and type(kwargs) is dict:
-                return tuple(args), kwargs
-        except DecodeError:
-            raise
-        except msgpack.ExtraData:
-            raise DecodeError(_TOO_LONG) from None  # it quotes what lies before
-        except Exception as exc:
-            raise DecodeError(f"these bytes are not of MsgpackCodec: {shown(exc)}") from exc
-        raise DecodeError("these bytes of MsgpackCodec are neither a value nor arguments")
-
-    def _pack(self, layout: list[Any]) -> bytes:
-        try:
-            coder = self._coders.pop()
-        except IndexError:
-            coder = _Coder()
-        content = coder.pack(layout)
-        if len(content) < _MAX_KEPT_BYTES:
-            self._coders.append(coder)
-        return content
+            # What most messages are, in few steps. Whatever is odd comes again below.
+            if len(content) <= _SMALL_BYTES:
+                first = content[0]
+                if first == _ARGUMENTS:
+                    args, kwargs = unpackb(content, ext_hook=_read_leaf)
+                    if type(args) is list and type(kwargs) is dict:
+                        return tuple(args), kwargs
+                elif first == _VALUE:
+                    return unpackb(content, ext_hook=_read_leaf)[0]
+        except Exception:
+            pass
+        return _decode(content)
 
 
 # -- encoding ----------------------------------------------------------------------------------
 
 
 class _Coder:
-    """A packer, and whether what it packs has composites in it."""
+    """
+    A packer, and what it met meanwhile.
 
-    __slots__ = ("_met", "_pack")
+    Attributes:
+        pack: Returns ``[args, kwargs]`` or ``[value]`` as msgpack.
+        met: Whether there are composites in what was packed: empty if not.
+    """
+
+    __slots__ = ("_buffers", "met", "pack")
 
     def __init__(self, unicode_errors: str | None = None) -> None:
-        # What the packer calls knows this list and not the coder: a cycle would keep the buffers
+        # What the packer calls knows these lists and not the coder: a cycle would keep the buffers
         # of dropped packers until the next collection.
-        self._met: list[bool] = []
-        self._pack = msgpack.Packer(
-            default=_form_maker(self._met), strict_types=True, unicode_errors=unicode_errors
+        self.met: list[bool] = []
+        self._buffers: list[bytes | memoryview] = []
+        self.pack: Callable[[list[Any]], bytes] = msgpack.Packer(
+            default=_form_maker(self.met, self._buffers),
+            strict_types=True,
+            unicode_errors=unicode_errors,
         ).pack
 
-    def pack(self, layout: list[Any], has_composites: bool = False) -> bytes:
-        """Return the message for ``[args, kwargs]`` or ``[value]``."""
-        content: bytes = self._pack(layout)
-        if self._met or has_composites:
-            self._met.clear()
-            return _MARKED + content
+    def mark(self, values: bytes) -> bytes:
+        """Return the message for packed values among which composites were met; forget these."""
+        self.met.clear()
+        if not self._buffers:
+            return _MARKED + values
+        content = b"".join((_MARKED, _HEAD.pack(_BIN_32, len(values)), values, *self._buffers))
+        self._buffers.clear()
         return content
 
 
-def _form_maker(met: list[bool]) -> Callable[[Any], Form]:
+def _form_maker(met: list[bool], buffers: list[bytes | memoryview]) -> Callable[[Any], Form]:
     def make_form(obj: Any) -> Form:
-        if type(obj) is tuple:  # by far the most frequent, and in large numbers
+        cls = type(obj)
+        if cls is tuple:  # by far the most frequent, and in large numbers
             if not met:
                 met.append(True)
             return [_TUPLE, *obj]
-        make = forms.get(type(obj))
+        if cls is OutOfBand:
+            buffers.append(obj.content)
+            return len(obj.content)
+        make = forms.get(cls)
         form = find_form(obj) if make is None else make(obj)
         if type(form) is list and not met:
             met.append(True)
@@ -174,12 +208,14 @@ def _form_maker(met: list[bool]) -> Callable[[Any], Form]:
 
 def _lay_out(obj: Any) -> list[Any]:
     # A tuple costs a mark, and that of the arguments is known to be one.
-    return [list(obj[0]), obj[1]] if is_call(obj) else [obj]
+    if is_call(obj):
+        args, kwargs = obj
+        return [[*args], kwargs]
+    return [obj]
 
 
-def _refuse_depth(content: bytes) -> None:
-    start = 1 if content[0] == _MARK else 0
-    if bounds.is_too_deep(content, start, bounds.MAX_SENT):
+def _refuse_depth(values: bytes) -> None:
+    if bounds.is_too_deep(values, bounds.MAX_SENT):
         raise EncodeError(_TOO_DEEP)
 
 
@@ -193,9 +229,10 @@ def _encode_exactly(obj: Any) -> bytes:
 
 def _pack_exactly(layout: list[Any]) -> bytes:
     lowering = Lowering()
-    content = _Coder(_UNICODE).pack(lowering.lower(layout), lowering.has_composites)
-    _refuse_depth(content)
-    return content
+    coder = _Coder(_UNICODE)
+    values = coder.pack(lowering.lower(layout))
+    _refuse_depth(values)
+    return coder.mark(values) if lowering.has_composites or coder.met else values
 
 
 def _explained(obj: Any, exc: Exception) -> EncodeError:
@@ -232,31 +269,61 @@ def _is_open(value: Any) -> bool:
 
 
 def _decode(content: bytes) -> Any:
-    first = content[0]
-    if first == _MARK:
-        return _decode_marked(memoryview(content)[1:])
-    _check(content, first)
+    """Return the value of any message."""
     try:
-        return unpackb(content, ext_hook=_read_leaf)
+        values = _decode_marked(content) if content[0] == _MARK else _decode_plain(content)
+        if len(values) == 1:
+            return values[0]
+        args, kwargs = values
+        if type(args) is list and type(kwargs) is dict:
+            return tuple(args), kwargs
+    except DecodeError:
+        raise
+    except msgpack.ExtraData:
+        raise DecodeError(_TOO_LONG) from None  # it quotes what lies before
+    except Exception as exc:
+        raise DecodeError(f"these bytes are not of MsgpackCodec: {shown(exc)}") from exc
+    raise DecodeError("these bytes of MsgpackCodec are neither a value nor arguments")
+
+
+def _decode_plain(content: bytes) -> list[Any]:
+    _check(content)
+    try:
+        return unpackb(content, ext_hook=_read_leaf)  # type: ignore[no-any-return]  # by _check
     except DecodeError:
         raise
     except ValueError:
         # There are keys other than text, or lone surrogates. Only now is each dict looked at
         # before it is made.
-        return unpackb(content, ext_hook=_read_leaf, **_THOROUGH)
+        return unpackb(content, ext_hook=_read_leaf, **_THOROUGH)  # type: ignore[no-any-return]
 
 
-def _decode_marked(body: memoryview) -> Any:
-    _check(body, body[0])
+def _decode_marked(content: bytes) -> list[Any]:
+    values, buffers = _parted(content)
+    _check(values)
     try:
-        return _unpack_marked(body)
+        return _unpack_marked(values, buffers)
     except DecodeError:
         raise
     except ValueError:
-        return _unpack_marked(body, **_THOROUGH)
+        return _unpack_marked(values, buffers, **_THOROUGH)
 
 
-def _unpack_marked(body: memoryview, **options: Any) -> Any:
+def _parted(content: bytes) -> tuple[_Bytes, _Bytes]:
+    """Return the packed values of a marked message, and what travels behind them."""
+    if len(content) <= _SMALL_BYTES and content[1] != _BIN_32:
+        return content[1:], b""  # a copy costs less than a view
+    view = memoryview(content)
+    if view[1] != _BIN_32:
+        return view[1:], b""
+    _, size = _HEAD.unpack_from(view, 1)
+    start = 1 + _HEAD.size
+    if size > len(view) - start:
+        raise DecodeError("a message of MsgpackCodec that was cut short")
+    return view[start : start + size], view[start + size :]
+
+
+def _unpack_marked(values: _Bytes, buffers: _Bytes, **options: Any) -> list[Any]:
     # Marks that were read and whose array has not been. A closure: each step is for each tuple.
     open_marks = 0
 
@@ -271,23 +338,39 @@ def _unpack_marked(body: memoryview, **options: Any) -> Any:
         return mark
 
     def read_array(items: list[Any]) -> Any:
-        nonlocal open_marks
+        nonlocal open_marks, buffers
         if items and type(items[0]) is Mark:
             open_marks -= 1
             mark = items.pop(0)
-            return tuple(items) if mark is _TUPLE_MARK else mark.build(items)
+            if mark is _TUPLE_MARK:
+                return tuple(items)
+            if mark is _ARRAY_MARK:
+                items[-1], buffers = _cut(buffers, items[-1])
+            return mark.build(items)
         return items
 
-    value = unpackb(body, ext_hook=read_extension, list_hook=read_array, **options)
+    value = unpackb(values, ext_hook=read_extension, list_hook=read_array, **options)
     if open_marks:
         raise DecodeError("a mark that begins no array")
+    if buffers:
+        raise DecodeError(_TOO_LONG)
+    if type(value) is not list:
+        raise DecodeError("a mark in place of a value or arguments")
     return value
 
 
-def _check(body: bytes | memoryview, first: int) -> None:
-    if first not in _LAYOUTS:
-        raise DecodeError(f"no message of MsgpackCodec begins with {first:#x}")
-    if len(body) > bounds.MAX_RECEIVED and bounds.skip(body, bounds.MAX_RECEIVED) != len(body):
+def _cut(buffers: _Bytes, size: Any) -> tuple[_Bytes, _Bytes]:
+    """Return so many bytes from the start, and the rest."""
+    if type(size) is not int or not 0 <= size <= len(buffers):
+        raise DecodeError("the bytes of an array are not there")
+    return buffers[:size], buffers[size:]
+
+
+def _check(values: _Bytes) -> None:
+    if values[0] not in (_VALUE, _ARGUMENTS):
+        raise DecodeError(f"no message of MsgpackCodec begins with {values[0]:#x}")
+    size = len(values)
+    if size > _SMALL_BYTES and bounds.skip(values, bounds.MAX_RECEIVED) != size:
         raise DecodeError(_TOO_LONG)
 
 

@@ -170,11 +170,12 @@ class FieldsRecipe(Recipe):
             object.__setattr__(obj, _CACHED_HASH, None)
         for each in extra:
             self._set_extra(obj, _text_keys(each))
-        for name in self._fields:
+        put = object.__setattr__
+        for name, field in self._fields.items():
             if name in given:
-                object.__setattr__(obj, name, given[name])
+                put(obj, name, given[name])
             else:
-                self._set_default(obj, self._fields[name])
+                self._set_default(obj, field)
         return obj
 
     def _set_default(self, obj: Any, field: Field) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import threading
+import tracemalloc
+
 import pytest
 
-from atasks_ng.codecs import MsgpackCodec
+from atasks_ng.codecs import MsgpackCodec, register
 from atasks_ng.words.errors import DecodeError, EncodeError
 
 np = pytest.importorskip("numpy")
@@ -56,6 +60,78 @@ def test_array_arrives_inside_other_values():
     assert type(buffer) is bytearray
     assert kwargs == {"k": (np.float32(1.5), b"y")}
     assert type(kwargs["k"][0]) is np.float32
+
+
+def numbered(*numbers):
+    return [np.full(number, number % 256, dtype="u1") for number in numbers]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [None, b"bytes", bytearray(b"x"), "\ud800", {1: 2}, {(1, 2): 3}, {"k": {4}}, "x" * 70_000],
+    ids=["nothing", "bytes", "buffer", "surrogate", "int key", "tuple key", "set", "long text"],
+)
+def test_arrays_among_other_values_arrive_in_their_places(beside):
+    one, two, three, four = numbered(1, 2, 3, 70_000)
+
+    arrived = there_and_back({"a": (one, [beside, two]), "b": [{"c": three}, (four,)]})
+
+    assert repr(arrived["a"][1][0]) == repr(beside)
+    assert arrived["a"][0].tolist() == [1]
+    assert arrived["a"][1][1].tolist() == [2, 2]
+    assert arrived["b"][0]["c"].tolist() == [3, 3, 3]
+    assert arrived["b"][1][0].tobytes() == b"\x70" * 70_000
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_bytes_of_an_array_are_copied_once_each_way(is_writable):
+    array = np.ones(4 * 1024 * 1024, dtype="u1")
+    array.flags.writeable = is_writable
+    there_and_back(array[:10])
+
+    tracemalloc.start()
+    content = codec.encode(array)
+    _, encoding = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    arrived = codec.decode(content)
+    _, both = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert arrived.nbytes == array.nbytes
+    assert encoding < 1.1 * array.nbytes
+    assert both < 2.1 * array.nbytes
+
+
+def test_array_keeps_nothing_of_its_message():
+    content = bytearray(codec.encode(np.arange(3, dtype="u1")))
+
+    arrived = codec.decode(content)
+
+    content.clear()  # BufferError, had something a view of it
+    assert arrived.tolist() == [0, 1, 2]
+
+
+def test_form_that_encodes_an_array_itself_disturbs_no_other():
+    @register(
+        name="test:nested-array",
+        encode=lambda nested: codec.encode(numbered(5, 6)),
+        decode=codec.decode,
+    )
+    class Nested:
+        pass
+
+    (one, inner, two) = there_and_back([*numbered(1), Nested(), *numbered(2)])
+
+    assert one.tolist() == [1]
+    assert two.tolist() == [2, 2]
+    assert [len(each) for each in inner] == [5, 6]
+
+
+def test_array_of_a_value_that_was_refused_is_forgotten():
+    with pytest.raises(EncodeError):
+        codec.encode([*numbered(7), threading.Lock()])
+
+    assert there_and_back(numbered(3))[0].tolist() == [3, 3, 3]
 
 
 def test_array_in_another_order_arrives_in_that_order():
@@ -141,13 +217,76 @@ def hostile(array, *changes):
         hostile(np.arange(4, dtype="<i8"), (b"\x91\x04\xa1C", b"\x91\x05\xa1C")),
         hostile(np.arange(4, dtype="<i8"), (b"\x91\x04\xa1C", b"\x91\xfc\xa1C")),
         hostile(np.arange(4, dtype="<i8"), (b"\x91\x04\xa1C", b"\x91\x04\xa1A")),
+        hostile(np.arange(4, dtype="<i8"), (b"C\xc3\x20", b"C\xc3\x21")),
+        hostile(np.arange(4, dtype="<i8"), (b"C\xc3\x20", b"C\xc3\x1f")),
+        hostile(np.arange(4, dtype="<i8"), (b"C\xc3\x20", b"C\xc3\xe0")),
+        hostile(np.arange(1, dtype="u1"), (b"C\xc3\x01", b"C\xc3\xc3")),
+        hostile(np.arange(1, dtype="u1"), (b"C\xc3\x01", b"C\xc3\xa0")),
         hostile(np.float64(1), (b"<f8", b"<f4")),
     ],
-    ids=["objects", "short", "empty", "unknown", "long", "negative", "order", "scalar"],
+    ids=[
+        "objects",
+        "short",
+        "empty",
+        "unknown",
+        "long",
+        "negative",
+        "order",
+        "more bytes",
+        "fewer bytes",
+        "negative bytes",
+        "true bytes",
+        "text for bytes",
+        "scalar",
+    ],
 )
 def test_array_that_does_not_match_its_bytes_is_refused(content):
     with pytest.raises(DecodeError):
         codec.decode(content)
+
+
+TWO = [np.arange(3, dtype="u1"), {1: np.arange(2, dtype="<i4")}]
+
+
+def test_message_with_arrays_that_is_cut_short_is_refused():
+    content = codec.encode(TWO)
+
+    for length in range(len(content)):
+        with pytest.raises(DecodeError):
+            codec.decode(content[:length])
+
+
+@pytest.mark.parametrize("rest", [b"\x00", codec.encode(TWO)], ids=["byte", "message"])
+def test_message_with_arrays_and_something_behind_it_is_refused(rest):
+    with pytest.raises(DecodeError, match="has something behind it"):
+        codec.decode(codec.encode(TWO) + rest)
+
+
+@pytest.mark.parametrize("change", [-7, -1, 1, 11, 12, 2**31])
+def test_message_whose_values_have_another_size_is_refused(change):
+    content = bytearray(codec.encode(TWO))
+    (size,) = struct.unpack_from(">I", content, 2)
+    struct.pack_into(">I", content, 2, size + change)
+
+    with pytest.raises(DecodeError):
+        codec.decode(bytes(content))
+
+
+def test_bytes_out_of_band_that_no_array_claims_are_refused():
+    content = codec.encode((5,))
+
+    message = b"\xc1\xc6" + struct.pack(">I", len(content) - 1) + content[1:]
+
+    assert codec.decode(message) == (5,)
+    with pytest.raises(DecodeError, match="has something behind it"):
+        codec.decode(message + b"\x00")
+
+
+def test_bytes_out_of_band_in_a_message_that_promised_none_are_refused():
+    content = codec.encode(np.arange(3, dtype="u1"))
+
+    with pytest.raises(DecodeError):
+        codec.decode(b"\xc1" + content[6:])
 
 
 def test_array_where_numpy_is_not_imported_is_refused(monkeypatch):

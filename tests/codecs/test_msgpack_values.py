@@ -19,6 +19,7 @@ import msgpack
 import pytest
 
 from atasks_ng.codecs import MsgpackCodec
+from atasks_ng.words.errors import EncodeError
 
 codec = MsgpackCodec("test-values")
 
@@ -294,6 +295,18 @@ def test_one_bytearray_among_many_parts_arrives(wrap):
     rows[-2]["l"][0] = bytearray(b"x")
 
     assert same(there_and_back(value), value)
+
+
+@pytest.mark.parametrize("size", [0, 1, *range(245, 262), *range(65_525, 65_540), 70_000])
+def test_buffer_of_any_size_is_told_from_bytes(size):
+    # Zeros: no other byte of the message hints at bytes by chance.
+    content = bytearray(size)
+
+    assert same(there_and_back(content), content)
+    assert same(there_and_back(bytes(content)), bytes(content))
+    assert same(there_and_back(((content,), {})), ((content,), {}))
+    with pytest.raises(EncodeError, match="memoryview"):
+        codec.encode(memoryview(content))
 
 
 def test_call_costs_no_more_bytes_than_plain_msgpack_plus_nothing():

@@ -102,6 +102,8 @@ def codes_of(value: Any) -> set[str]:
         found.add(hex(code))
 
     body = content[1:] if content[0] == 0xC1 else content
+    if body[0] == 0xC6:  # the values, and behind them the bytes of arrays
+        body = body[5 : 5 + int.from_bytes(body[1:5], "big")]
     options: dict[str, Any] = {
         "strict_map_key": False,
         "object_pairs_hook": list,

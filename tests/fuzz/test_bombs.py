@@ -43,7 +43,14 @@ def number_of(size: int) -> msgpack.ExtType:
 
 
 def array(dtype: Any, shape: list[int] | None = None) -> bytes:
-    return message([ext(wire.ARRAY), dtype, shape or [0], "C", True, b""])
+    return message([ext(wire.ARRAY), dtype, shape or [0], "C", True, 0])
+
+
+def arrays(sizes: list[int], content: bytes) -> bytes:
+    """Return a message of arrays of so many bytes, with these bytes out of band."""
+    parts = [[ext(wire.ARRAY), "|u1", [size], "C", True, size] for size in sizes]
+    values = b"\x91" + msgpack.packb(parts, strict_types=True)
+    return b"\xc1\xc6" + len(values).to_bytes(4, "big") + values + content
 
 
 def colliding(count: int) -> list[msgpack.ExtType]:
@@ -72,6 +79,8 @@ REFUSED = {
     "dtype of long text": array("<U" + "9" * SIZE),
     "dtype larger than memory": array([field("a", "<i4", field(2**31 - 1))]),
     "shape larger than memory": array("<i4", [2**62] * 60 + [1]),
+    "arrays of the same bytes": arrays([SIZE // 2] * 2000, bytes(SIZE // 2)),
+    "array of bytes that are not there": arrays([2**40], b""),
     "name of many parts": message([ext(wire.CLASS), "builtins:" + "a." * HALF]),
     "object of a name of many parts": message(instance("builtins:" + "a." * HALF, {})),
     "unknown time zones": many(lambda number: ext(wire.ZONE, b"Area/City%05d" % number), 18),
@@ -107,6 +116,7 @@ BOUNDED = {
         [ext(wire.SET), *([ext(wire.RANGE), 0, number_of(40), 1 + n] for n in range(2000))]
     ),
     "flags": many(lambda number: instance("tests.codecs.samples:Bits", number), 36),
+    "arrays": arrays([1] * (SIZE // 20), bytes(SIZE // 20)),
     "fields of a dtype": array([field(f"f{number}", "<i4") for number in range(SIZE // 20)]),
     "small sets that collide": many(lambda number: [ext(wire.SET), *colliding(90)], 1100),
     "time zones": many(lambda number: ext(wire.TIMEZONE, b"\0" * 8), 11),

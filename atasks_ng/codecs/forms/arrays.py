@@ -1,8 +1,8 @@
 """
 Forms of numpy arrays and scalars, without importing numpy.
 
-The bytes of an array are copied once into the message and once out of it; the second copy is
-what makes it writable again, so an array that was read-only is not copied there.
+The bytes of an array are copied once into the message and once out of it. An array that used those
+in the message would keep all of it, and be read-only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from ...words.errors import DecodeError, EncodeError
 from . import wire
-from .wire import Form, ext
+from .wire import Form, OutOfBand, ext
 
 # Kinds of numpy dtypes whose bytes mean the same elsewhere: no objects, no pointers.
 _KINDS = frozenset("biufcmMSUV")
@@ -56,7 +56,7 @@ def _array_form(numpy: Any, value: Any) -> Form:
         list(value.shape),
         order,
         value.flags.writeable,
-        _bytes_of(numpy, value, order),
+        OutOfBand(_bytes_of(numpy, value, order)),
     ]
 
 
@@ -110,9 +110,9 @@ def _array(parts: list[Any]) -> Any:
         raise DecodeError("the shape of an array is not a list of lengths")
     if math.prod(shape) * dtype.itemsize != len(content) or not dtype.itemsize:
         raise DecodeError("the shape of an array does not match its bytes")
-    if type(content) is not bytes or order not in ("C", "F"):
+    if order not in ("C", "F"):
         raise DecodeError("an array that is not laid out as one")
-    buffer = bytearray(content) if writable else content
+    buffer = bytearray(content) if writable else bytes(content)
     return numpy.ndarray(tuple(shape), dtype, buffer, order=order)
 
 

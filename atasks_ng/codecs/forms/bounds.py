@@ -56,14 +56,14 @@ _HEADS: dict[int, tuple[int, int, int]] = {
 }
 
 
-def is_too_deep(content: bytes, start: int, levels: int) -> bool:
-    """Tell whether a whole message, from a byte on, has more levels of arrays and maps."""
+def is_too_deep(content: bytes, levels: int) -> bool:
+    """Tell whether a whole message has more levels of arrays and maps."""
     if len(content) <= levels:
         return False
     if len(content) <= _SMALL_BYTES and len(content.translate(None, _OTHER_BYTES)) <= levels:
         return False
     try:
-        skip(memoryview(content)[start:], levels)
+        skip(content, levels)
     except msgpack.StackError:
         return True
     return False

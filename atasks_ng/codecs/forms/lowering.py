@@ -16,7 +16,7 @@ from ...words.errors import EncodeError
 from . import wire
 from .table import find_form, forms
 
-# Composites with a buffer among their parts, which is not a value of its own.
+# Composites with bytes among their parts that are no values of their own.
 _BUFFERED = (wire.ARRAY, wire.SCALAR)
 
 

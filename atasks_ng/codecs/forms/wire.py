@@ -4,6 +4,9 @@ What goes over the wire beside plain msgpack: one extension code per kind of val
 Law: a *leaf* is an extension whose data holds the whole value. A *composite* is an array whose
 first item is an extension without data, the mark; the items after it are the parts, encoded
 like any other value. A mark never appears anywhere else. Codes are never given a second meaning.
+
+The bytes of arrays travel *out of band*: behind all values, one array's after the other's. msgpack,
+which copies what it packs twice and what it unpacks once, does not see them.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ RANGE = 0x44
 SLICE = 0x45
 AWARE = 0x46  # datetime or time with any other time zone
 OBJECT = 0x47  # instance of a registered class: name, then what its recipe says
-ARRAY = 0x48  # numpy.ndarray
+ARRAY = 0x48  # numpy.ndarray; its last part is how many of the bytes out of band are its own
 SCALAR = 0x49  # numpy.generic
 ORDERED_DICT = 0x4A
 DEFAULT_DICT = 0x4B
@@ -72,6 +75,20 @@ class Mark:
 
     def __init__(self, build: Callable[[list[Any]], Any]) -> None:
         self.build = build
+
+
+class OutOfBand:
+    """
+    The bytes of an array, as the encoder sees them; among the values stands their number.
+
+    Args:
+        content: The bytes, flat.
+    """
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: bytes | memoryview) -> None:
+        self.content = content
 
 
 def ext(code: int, data: bytes = b"") -> ExtType:
