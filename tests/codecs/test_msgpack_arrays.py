@@ -102,8 +102,11 @@ def test_bytes_of_an_array_are_copied_once_each_way(is_writable):
     assert both < 2.1 * array.nbytes
 
 
-def test_array_keeps_nothing_of_its_message():
-    content = bytearray(codec.encode(np.arange(3, dtype="u1")))
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_array_keeps_nothing_of_its_message(is_writable):
+    array = np.arange(3, dtype="u1")
+    array.flags.writeable = is_writable
+    content = bytearray(codec.encode(array))
 
     arrived = codec.decode(content)
 
@@ -272,6 +275,14 @@ def test_message_whose_values_have_another_size_is_refused(change):
         codec.decode(bytes(content))
 
 
+def test_array_of_a_negative_number_of_bytes_is_refused():
+    # Counted from the end, they would be the three that it has.
+    content = hostile(TWO, (b"C\xc3\x03", b"C\xc3\xf8"))
+
+    with pytest.raises(DecodeError):
+        codec.decode(content)
+
+
 def test_bytes_out_of_band_that_no_array_claims_are_refused():
     content = codec.encode((5,))
 
@@ -280,6 +291,8 @@ def test_bytes_out_of_band_that_no_array_claims_are_refused():
     assert codec.decode(message) == (5,)
     with pytest.raises(DecodeError, match="has something behind it"):
         codec.decode(message + b"\x00")
+    with pytest.raises(DecodeError, match="cut short"):
+        codec.decode(message.replace(struct.pack(">I", 6), struct.pack(">I", 7)))
 
 
 def test_bytes_out_of_band_in_a_message_that_promised_none_are_refused():

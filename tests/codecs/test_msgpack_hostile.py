@@ -145,6 +145,11 @@ def test_mark_out_of_place_is_refused(body):
     assert not ends(call(body))
 
 
+@pytest.mark.parametrize("body", [b"\x91" + ext(wire.TUPLE), b"\x92" + ext(wire.TUPLE) + b"\x01"])
+def test_mark_in_place_of_the_layout_is_refused(body):
+    assert not ends(b"\xc1" + body)
+
+
 def test_mark_in_a_message_that_promised_none_is_refused():
     body = b"\x92" + ext(wire.TUPLE) + b"\x01"
 
