@@ -143,6 +143,23 @@ def test_codecs_agree_on_what_they_encode() -> None:
     assert all(size is not None and size > 10 for size in sizes)
 
 
+def test_codecs_are_compared_in_copies_of_what_is_large() -> None:
+    tables = _read(_run("benchmarks", "codec", "--quick"))
+
+    assert [table.title for table in tables if "memcpy" in table.rows] == [
+        table.title for table in tables if "1 MiB" in table.title
+    ]
+    large = [table for table in tables if "memcpy" in table.rows]
+    assert len(large) == 2
+    for table in large:
+        own, plain, copy = (table.rows[who] for who in ("MsgpackCodec", "msgpack", "memcpy"))
+        assert copy["bytes"] == 1024 * 1024
+        assert plain["memcpys over msgpack"] == 0
+        # With one round, every figure is of that round.
+        expected = (own["both ns"] - plain["both ns"]) / copy["both ns"]
+        assert own["memcpys over msgpack"] == pytest.approx(expected, abs=0.06)
+
+
 @pytest.mark.amqp
 @pytest.mark.timeout(180)
 def test_processor_time_of_a_private_broker_is_shown() -> None:
