@@ -103,27 +103,19 @@ class MsgpackCodec(Codec):
             coder = _Coder()
         try:
             # Not by _lay_out(): its two calls would take a tenth of the time of a small message.
-            if (
-                type(obj) is tuple
-                and len(obj) == 2
-                and type(obj[0]) is tuple
-                and type(obj[1]) is dict
-            ):
-                content = values = coder.pack([[*obj[0]], obj[1]])
+            if type(obj) is tuple and len(obj) == 2:
+                args, kwargs = obj
+                if type(args) is tuple and type(kwargs) is dict:
+                    values = coder.pack([[*args], kwargs])
+                else:
+                    values = coder.pack([obj])
             else:
-                content = values = coder.pack([obj])
-            if coder.met:
-                content = coder.mark(values)
-            is_small = len(values) <= _SMALL_BYTES
-            if is_small or len(values) < _MAX_KEPT_BYTES:
+                values = coder.pack([obj])
+            # What most messages are, in few steps.
+            if len(values) <= _SMALL_BYTES and not coder.met and 0xC4 not in values:
                 self._coders.append(coder)
-            if not is_small:
-                _refuse_depth(values)
-            # Bytes in the message may be those of a bytearray or memoryview, which msgpack takes
-            # for bytes: the codes of its three kinds of bytes hint that there may be any.
-            may_hold = 0xC4 in values or (not is_small and (0xC5 in values or 0xC6 in values))
-            if not may_hold or not has_buffers(obj, is_plain=content is values):
-                return content
+                return values
+            return self._finish(obj, coder, values)
         except UnicodeEncodeError:
             pass  # lone surrogates
         except Exception as exc:
@@ -150,6 +142,20 @@ class MsgpackCodec(Codec):
         except Exception:
             pass
         return _decode(content)
+
+    def _finish(self, obj: Any, coder: _Coder, values: bytes) -> bytes:
+        """Return the message for a value that was packed."""
+        content = coder.mark(values) if coder.met else values
+        if len(values) < _MAX_KEPT_BYTES:
+            self._coders.append(coder)
+        if len(values) > _SMALL_BYTES:
+            _refuse_depth(values)
+        # Bytes in the message may be those of a bytearray or memoryview, which msgpack takes for
+        # bytes: the codes of its three kinds of bytes hint that there may be any.
+        may_hold = 0xC4 in values or 0xC5 in values or 0xC6 in values
+        if may_hold and has_buffers(obj, is_plain=content is values):
+            return _pack_exactly(_lay_out(obj))
+        return content
 
 
 # -- encoding ----------------------------------------------------------------------------------
