@@ -147,16 +147,36 @@ async def test_nothing_is_written_while_the_broker_is_blocked() -> None:
     assert lane.is_writable
 
 
-async def test_a_lane_is_not_writable_while_much_waits() -> None:
+async def test_many_messages_of_a_tick_are_written_before_it_ends() -> None:
     bench = Bench()
     lane = bench.lane()
+    lane.ack(1)
 
-    for number in range(20):
-        lane.publish(parcel(number, 60_000))
-
-    assert not lane.is_writable
+    for number in range(40):
+        lane.publish(parcel(number, 1000))
+    assert 1 <= len(bench.socket.writes) <= 4
+    early = bench.sent()
+    assert early == [message(number, 1000) for number in range(len(early))]
     await tick()
-    assert lane.is_writable
+
+    sent = [message(number, 1000) for number in range(40)]
+    assert bench.sent() == [*sent, (1, "ack", 1, False)]
+
+
+async def test_many_messages_of_a_tick_wait_while_the_socket_is_full() -> None:
+    bench = Bench(room=20_000)
+    lane = bench.lane()
+
+    for number in range(60):
+        lane.publish(parcel(number, 1000))
+    await tick()
+
+    assert len(bench.socket.written) < 40_000
+    assert not lane.is_writable
+    while not lane.is_writable:
+        bench.socket.empty()
+        await tick()
+    assert bench.sent() == [message(number, 1000) for number in range(60)]
 
 
 # -- ending ------------------------------------------------------------------------------------

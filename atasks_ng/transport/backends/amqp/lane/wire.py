@@ -6,7 +6,8 @@ to a ``StreamWriter``, as ever. Between these two and the socket stands a :class
 ours of the incoming stream never reaches aiormq, and what we send is written between its frames:
 
 * One write a tick of the loop: messages first, then the acknowledgements. Only a message that
-  comes alone, and a large one, is written at once; a large body in pieces, uncopied.
+  comes alone, and a large one, is written at once; a large body in pieces, uncopied. What many
+  make in one tick is written as soon as it is worth it: the broker need not wait for all of it.
 * A message is written whole within one step, so that no frame of aiormq's falls into it.
 * While the socket takes no more, or the broker is short of memory and says so, everything waits
   here, in order.
@@ -35,6 +36,10 @@ logger = logging.getLogger("atasks_ng.amqp")
 # Small messages that are joined into one write. 256 KiB: what asyncio reads at once, too.
 _WRITE_BYTES = 256 * 1024
 
+# What is written before the tick ends. 16 KiB: some fifty requests, next to which a system call is
+# nothing.
+_EARLY_BYTES = 16 * 1024
+
 # What is read at once. A buffer that stays: asyncio's own for each read, of the same size, costs
 # three system calls to get and give back.
 _READ_BYTES = 256 * 1024
@@ -42,9 +47,6 @@ _READ_BYTES = 256 * 1024
 # A message this long after the last one comes alone. 0.2 ms: longer than making the next one takes
 # whoever makes many, and shorter than any answer.
 _REST_SECONDS = 0.0002
-
-# A wire with so much waiting is not writable.
-_FULL_BYTES = 1024 * 1024
 
 
 class Sender(DataChannel, Protocol):
@@ -135,7 +137,7 @@ class Wire(asyncio.BufferedProtocol):
     @property
     def is_writable(self) -> bool:
         """False while what is sent only piles up here."""
-        return not self.is_held and self._outbox_bytes < _FULL_BYTES
+        return not self.is_held
 
     def put(self, message: bytes) -> None:
         """Have the frames of a message written, or another frame, after those before it."""
@@ -160,6 +162,8 @@ class Wire(asyncio.BufferedProtocol):
             self._flush()
         elif self._is_due:
             self._is_alone = False
+            if self._outbox_bytes >= _EARLY_BYTES:
+                self._write_early()
         elif self._is_alone and self._is_rested():
             self._flush()
         else:
@@ -201,6 +205,14 @@ class Wire(asyncio.BufferedProtocol):
                 self._wake_drained()
                 break
             self.transport.write(b"".join(batch))
+
+    def _write_early(self) -> None:
+        """Write the messages that are here; what senders still gather waits for the tick's end."""
+        while self._outbox and not self.is_held and not self.transport.is_closing():
+            if type(self._outbox[0]) is list:
+                self._write_pieces()
+            else:
+                self.transport.write(b"".join(self._gather()))
 
     def _gather(self) -> list[bytes]:
         """Take small messages for one write."""
