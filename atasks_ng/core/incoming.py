@@ -314,7 +314,7 @@ class Incoming:
         elif self._idle is not None:
             self._idle.set()
         # Most calls need no timer.
-        if self._timer is not None or callee.next_tick() is not None:
+        if self._timer is not None or callee.timers.moments:
             self._set_timer()
 
     def _do(self, actions: list[Action]) -> None:

@@ -22,21 +22,19 @@ class InFlight:
         self._used_bytes = 0
         self._line: deque[asyncio.Future[None]] = deque()
 
-    @property
-    def is_full(self) -> bool:
-        """True if who comes now must wait."""
-        return bool(self._line) or not self._has_room
-
-    def enter(self) -> None:
-        """Count a call in, which must leave again."""
+    def enter(self) -> bool:
+        """Count a call in, which must leave again, and return True; False if it must wait."""
+        if self._line or self._used >= self._calls or self._used_bytes >= self._bytes:
+            return False
         self._used += 1
+        return True
 
     @property
     def _has_room(self) -> bool:
         return self._used < self._calls and self._used_bytes < self._bytes
 
     async def wait(self) -> None:
-        """Return when there is room, in the order of asking; enter in the same step."""
+        """Return when there is room and the call is counted in, in the order of asking."""
         waiter = asyncio.get_running_loop().create_future()
         self._line.append(waiter)
         try:
@@ -46,8 +44,6 @@ class InFlight:
                 self._used -= 1
                 self._let_in()
             raise
-        # Counted when it was let in; whoever enters counts it again.
-        self._used -= 1
 
     def _let_in(self) -> None:
         while self._line and self._has_room:

@@ -282,7 +282,9 @@ class Outgoing:
             logger.debug("dropped an answer to %s, which nobody awaits", envelope.id)
             return
         self._do(self._caller.receive(envelope, self.loop.time()))
-        self._set_timer()
+        # Most calls need no timer.
+        if self._timer is not None or self._caller.timers.moments:
+            self._set_timer()
 
     def on_complaint(self, refusal: envelopes.Refusal) -> None:
         """Somebody says, without a signature, that a call was refused for its own."""
@@ -466,9 +468,8 @@ async def perform(
     in_flight, size = None, 0
     if running.get() is None:
         in_flight = outgoing.in_flight
-        if in_flight.is_full:
+        if not in_flight.enter():
             await in_flight.wait()
-        in_flight.enter()
     try:
         call = await outgoing.open(codec, task, options, args, kwargs)
         # They may be large, and are not needed any more.

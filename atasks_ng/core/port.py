@@ -16,7 +16,7 @@ from .outgoing import Outgoing
 
 logger = logging.getLogger("atasks_ng.router")
 
-_FOR_WORKERS = (envelopes.Cancel, envelopes.Pull, envelopes.Tell, envelopes.Who)
+_FOR_WORKERS = frozenset({envelopes.Cancel, envelopes.Pull, envelopes.Tell, envelopes.Who})
 
 
 class Port:
@@ -91,7 +91,13 @@ class Port:
     def on_envelope(self, body: bytes | memoryview, context: Context | None = None) -> None:
         """An envelope for this process."""
         try:
-            self._take(envelopes.decode(body), context)
+            envelope = envelopes.decode(body)
+            kind = type(envelope)
+            if kind in _FOR_WORKERS:
+                if self.incoming is not None:
+                    self.incoming.on_envelope(envelope, context)
+            elif self.outgoing is not None and kind is not envelopes.Request:
+                self.outgoing.on_envelope(envelope, context)
         except errors.ProtocolError as exc:
             self.on_refused(exc)
 
@@ -113,13 +119,6 @@ class Port:
                 "not believed at once, its call goes on waiting",
                 complaint.args[-1:],
             )
-
-    def _take(self, envelope: envelopes.Envelope, context: Context | None) -> None:
-        if isinstance(envelope, _FOR_WORKERS):
-            if self.incoming is not None:
-                self.incoming.on_envelope(envelope, context)
-        elif self.outgoing is not None and not isinstance(envelope, envelopes.Request):
-            self.outgoing.on_envelope(envelope, context)
 
     def on_returned(self, message: Message) -> None:
         """A request that no queue took."""

@@ -65,7 +65,7 @@ from .tables import (
     VERDICTS,
     WAITING,
 )
-from .timers import Timers
+from .timers import MANY, Timers
 
 __all__ = ["CALLEE", "Callee", "CalleeTimes", "IncomingCall"]
 
@@ -85,6 +85,11 @@ class Callee:
         concurrency: How many calls may run at once.
         address: Where callers reach this worker; without one, no caller can be asked anything.
         times: Its patience.
+
+    Attributes:
+        slots: Who runs, and who waits for it.
+        calls: The table, by identity.
+        timers: When it wants to be told the time.
     """
 
     def __init__(
@@ -99,7 +104,7 @@ class Callee:
         self.times = times or CalleeTimes()
         self.slots = Slots(concurrency)
         self.calls: dict[str, IncomingCall] = {}
-        self._timers: Timers[IncomingCall] = Timers()
+        self.timers: Timers[IncomingCall] = Timers()
         self._cancelled: OrderedDict[str, str | None] = OrderedDict()
         self._answers: OrderedDict[str, bytes] = OrderedDict()
         self._answer_bytes = 0
@@ -125,7 +130,7 @@ class Callee:
         self.calls[call.id] = call
         if ttl_ms is not None:
             call.deadline = now + ttl_ms / 1000
-            self._timers.add(call.deadline, DEADLINE, call)
+            self.timers.add(call.deadline, DEADLINE, call)
         actions: list[Action] = []
         if self.address is not None and (call.lost or call.stale or call.request.sent > 1):
             call.state = ASKING
@@ -235,7 +240,7 @@ class Callee:
     def tick(self, now: float) -> list[Action]:
         """Tell the time; call it at :meth:`next_tick`."""
         actions: list[Action] = []
-        for reason, call in self._timers.due(now):
+        for reason, call in self.timers.due(now):
             if reason is SILENCE and (call.silence_at is None or call.silence_at > now):
                 continue  # the caller has answered since
             if call.state is not ENDED:
@@ -244,7 +249,7 @@ class Callee:
 
     def next_tick(self) -> float | None:
         """Return when to call :meth:`tick`, or ``None``."""
-        return self._timers.next()
+        return self.timers.next()
 
     def _remember_cancel(self, cancel: Cancel) -> None:
         if cancel.id in self._answers:
@@ -260,7 +265,8 @@ class Callee:
         actions: list[Action] = []
         if call.state is ENDED:
             del self.calls[call.id]
-            self._timers.compact(self.calls)
+            if len(self.timers.moments) > MANY:
+                self.timers.compact(self.calls)
         if call.uncounted and call.state is not ASKING:
             call.uncounted = False
             actions.append(Widen(call, -1))
@@ -277,10 +283,10 @@ class Callee:
             why = WHY_LAST
         actions.append(Say(call, Ask(call.id, self.address, self.worker, why)))
         call.silence_at = now + self.times.silence
-        self._timers.add(call.silence_at, SILENCE, call)
+        self.timers.add(call.silence_at, SILENCE, call)
 
     def _ask_later(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
-        self._timers.add(now + self.times.stand_by, ASK_AGAIN, call)
+        self.timers.add(now + self.times.stand_by, ASK_AGAIN, call)
 
     def _look(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(Look(call))
@@ -297,7 +303,7 @@ class Callee:
         self, call: IncomingCall, now: float, data: Any, actions: list[Action]
     ) -> None:
         call.ask_pause = min(2 * call.ask_pause or self.times.stand_by, self.times.longest_pause)
-        self._timers.add(now + call.ask_pause, ASK_AGAIN, call)
+        self.timers.add(now + call.ask_pause, ASK_AGAIN, call)
 
     def _presume(self, call: IncomingCall, now: float, data: Any, actions: list[Action]) -> None:
         # A caller that exists and does not answer counts as waiting; but what must not run twice,

@@ -66,7 +66,7 @@ from .tables import (
     UNLINKED,
     UNSERVED,
 )
-from .timers import Timers
+from .timers import MANY, Timers
 
 __all__ = ["CALLER", "Caller", "CallerTimes", "OutgoingCall"]
 
@@ -89,12 +89,16 @@ class Caller:
 
     Args:
         times: Its patience.
+
+    Attributes:
+        calls: The table, by identity.
+        timers: When it wants to be told the time.
     """
 
     def __init__(self, times: CallerTimes | None = None) -> None:
         self.times = times or CallerTimes()
         self.calls: dict[str, OutgoingCall] = {}
-        self._timers: Timers[OutgoingCall] = Timers()
+        self.timers: Timers[OutgoingCall] = Timers()
         self._linked = True
         self._linked_at = -math.inf
         self._left: OrderedDict[str, tuple[float, OutgoingCall]] = OrderedDict()
@@ -107,7 +111,7 @@ class Caller:
             # It does not leave before the link is back, and is sent then.
             call.sent = 0
         if call.deadline is not None:
-            self._timers.add(call.deadline, DEADLINE, call)
+            self.timers.add(call.deadline, DEADLINE, call)
 
     def receive(self, envelope: Envelope, now: float) -> list[Action]:
         """Take an envelope from a worker; an empty list means that it was of no use."""
@@ -233,7 +237,7 @@ class Caller:
     def tick(self, now: float) -> list[Action]:
         """Tell the time; call it at :meth:`next_tick`."""
         actions: list[Action] = []
-        for reason, call in self._timers.due(now):
+        for reason, call in self.timers.due(now):
             if call.state is ENDED or (reason is QUIET and not call.is_quiet(now)):
                 continue
             if reason is UNHELD and call.asker is None:
@@ -243,7 +247,7 @@ class Caller:
 
     def next_tick(self) -> float | None:
         """Return when to call :meth:`tick`, or ``None``."""
-        return self._timers.next()
+        return self.timers.next()
 
     def _receive_item(self, call: OutgoingCall, item: Item, now: float) -> list[Action]:
         consumer = call.consumer
@@ -267,7 +271,8 @@ class Caller:
         call.state, steps = CALLER[call.state, event]
         if call.state is ENDED:
             del self.calls[call.id]
-            self._timers.compact(self.calls)
+            if len(self.timers.moments) > MANY:
+                self.timers.compact(self.calls)
             if event is not REPLY:
                 self._remember_left(call, now)
         actions: list[Action] = []
@@ -333,7 +338,7 @@ class Caller:
         # It reached no queue: that sending does not count.
         call.sent -= 1
         left = call.unserved_since + self.times.worker_grace - now
-        self._timers.add(now + min(self.times.retry_every, left), RESEND, call)
+        self.timers.add(now + min(self.times.retry_every, left), RESEND, call)
 
     def _miss_worker(
         self, call: OutgoingCall, now: float, data: Any, actions: list[Action]
@@ -401,7 +406,7 @@ class Caller:
         if granted_at <= now:
             actions += self._happen(call, UNHELD, now)
         else:
-            self._timers.add(granted_at, UNHELD, call)
+            self.timers.add(granted_at, UNHELD, call)
 
     def _seek(self, call: OutgoingCall, ask: Ask, now: float) -> list[Action]:
         """
@@ -482,12 +487,12 @@ class Caller:
 
     def _await_sign(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         call.quiet_at = now + self.times.sign
-        self._timers.add(call.quiet_at, QUIET, call)
+        self.timers.add(call.quiet_at, QUIET, call)
 
     def _await_end(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         call.noticed = call.noticed or data.what == NOTICE_CANCELLING
         call.quiet_at = now + self.times.cancel_grace
-        self._timers.add(call.quiet_at, QUIET, call)
+        self.timers.add(call.quiet_at, QUIET, call)
 
     def _deliver(self, call: OutgoingCall, now: float, data: Any, actions: list[Action]) -> None:
         actions.append(Deliver(call, data))

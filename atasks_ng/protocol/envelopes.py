@@ -330,13 +330,19 @@ def _read(cls: Any, *kinds: tuple[type, ...]) -> Callable[[list[Any]], Envelope]
     end = 2 + len(kinds)
     # By type(), not isinstance(): a bool must not pass as an int. All at once: one look-up.
     allowed = frozenset(itertools.product(*kinds))
+    # What the last one had, which most have: comparing is cheaper than looking up.
+    usual: tuple[type, ...] = ()
     new = tuple.__new__
 
     def read(fields: list[Any]) -> Envelope:
+        nonlocal usual
         values = fields[2:end]
-        if tuple(map(type, values)) not in allowed:
-            what = "too few fields" if len(fields) < end else "a field of a wrong type"
-            raise BadMessageError(f"{cls.__name__.lower()} with {what}")
+        types = tuple(map(type, values))
+        if types != usual:
+            if types not in allowed:
+                what = "too few fields" if len(fields) < end else "a field of a wrong type"
+                raise BadMessageError(f"{cls.__name__.lower()} with {what}")
+            usual = types
         envelope: Envelope = new(cls, values)
         return envelope
 

@@ -154,7 +154,8 @@ class Splitter:
                     if kind == METHOD and not number:
                         self._watch(data[at + 7 : at + 11])
                 elif kind != METHOD or data[at + 7 : at + 11] in _OURS:
-                    self._pass(data, passed, at)
+                    if passed < at:
+                        self._pass(data, passed, at)
                     passed = end  # in case the next line raises
                     after = passed = self._take(channel, number, kind, data, at, after)
                 else:
@@ -195,7 +196,16 @@ class Splitter:
         if kind == METHOD:
             if content is not None:
                 raise StreamError("a method in the midst of a message")
-            return self._take_method(channel, number, data, at, after)
+            method = data[at + 7 : after - 1]
+            if method.startswith(frames.BASIC_DELIVER):
+                done = self._take_whole(channel, number, method, data, after)
+                if done:
+                    return done
+            elif not method.startswith(frames.BASIC_RETURN):
+                self._confirm(channel, method)
+                return after
+            self._contents[number] = _Content(method)
+            return after
         if content is None:
             raise StreamError("a part of a message that has no beginning")
         if kind == BODY:
@@ -208,23 +218,12 @@ class Splitter:
             self._finish(channel, number, content)
         return after
 
-    def _take_method(
-        self, channel: DataChannel, number: int, data: bytes, at: int, after: int
-    ) -> int:
-        method = data[at + 7 : after - 1]
-        name = method[:4]
-        if name == frames.BASIC_DELIVER:
-            done = self._take_whole(channel, number, method, data, after)
-            if done:
-                return done
-        elif name != frames.BASIC_RETURN:
-            if len(method) < 13:
-                raise StreamError("a confirmation that is cut short")
-            tag, bits = _tag_and_bits(method, 4)
-            channel.on_confirm(tag, bool(bits & 1), name == frames.BASIC_ACK)
-            return after
-        self._contents[number] = _Content(method)
-        return after
+    @staticmethod
+    def _confirm(channel: DataChannel, method: bytes) -> None:
+        if len(method) < 13:
+            raise StreamError("a confirmation that is cut short")
+        tag, bits = _tag_and_bits(method, 4)
+        channel.on_confirm(tag, bool(bits & 1), method.startswith(frames.BASIC_ACK))
 
     def _take_whole(
         self, channel: DataChannel, number: int, method: bytes, data: bytes, at: int
@@ -236,6 +235,7 @@ class Splitter:
         what belongs here: then they are taken one by one.
         """
         end = len(data)
+        limit = self.frame_max - frames.OVERHEAD
         if end - at < 7 + _SMALLEST_HEADER:
             return 0
         kind, owner, size = _frame_head(data, at)
@@ -250,7 +250,8 @@ class Splitter:
             or owner != number
             or body_size != missing
             or not missing
-            or max(size, body_size) > self.frame_max - frames.OVERHEAD
+            or size > limit
+            or body_size > limit
             or done > end
             or data[body_at - 1] != END_BYTE
             or data[done - 1] != END_BYTE
