@@ -79,6 +79,7 @@ class Router:
         self._ports: dict[Transport, Port] = {}
         self._incoming: Incoming | None = None
         self._performed = 0
+        self._place = namespaces.get(namespace)
         namespaces.register(namespace, router=self)
 
     # -- calling -------------------------------------------------------------------------------
@@ -102,7 +103,7 @@ class Router:
 
     def _connected(self) -> Outgoing:
         """Return what calls go through: the transport that was created last."""
-        place = namespaces.get(self.namespace)
+        place = self._place
         transport = place.transport
         loop = asyncio.get_running_loop()
         port = self._ports.get(transport) if transport is not None else None

@@ -209,20 +209,22 @@ def _make(function: Any, name: str | None, namespace: str, options: TaskOptions)
 def _stub(
     task: Task, function: AnyFunction, check: AnyFunction, options: TaskOptions
 ) -> FunctionType:
-    namespace = task.namespace
+    namespace, place = task.namespace, namespaces.get(task.namespace)
     qualname = getattr(function, "__qualname__", task.name)
     name = getattr(function, "__name__", task.name)
 
     def stub(*args: Any, **kwargs: Any) -> Any:
         check(*args, **kwargs)
-        coroutine: Any = get_router(namespace).call(task, options, args, kwargs)
+        router = place.router or get_router(namespace)
+        coroutine: Any = router.call(task, options, args, kwargs)
         coroutine.__name__ = name
         coroutine.__qualname__ = qualname
         return coroutine
 
     def stream(*args: Any, **kwargs: Any) -> Any:
         check(*args, **kwargs)
-        generator: Any = get_router(namespace).stream(task, options, args, kwargs)
+        router = place.router or get_router(namespace)
+        generator: Any = router.stream(task, options, args, kwargs)
         generator.__name__ = name
         generator.__qualname__ = qualname
         return generator

@@ -198,8 +198,14 @@ class Incoming:
         return await self._executors.run(task, args, kwargs)
 
     def check_size(self, payload: bytes, what: str) -> None:
-        """Refuse an answer that is too large. See :func:`~.payloads.check_size`."""
-        payloads.check_size(payload, self._max_payload, what, "worker")
+        """
+        Refuse an answer that is too large.
+
+        Raises:
+            TooLargeError: It is.
+        """
+        if self._max_payload is not None and len(payload) > self._max_payload:
+            raise payloads.too_large(payload, self._max_payload, what, "worker")
 
     def log_undecodable(self, call: IncomingCall) -> None:
         """Tell the log, without what the arguments are, that a call cannot be performed."""

@@ -109,7 +109,9 @@ class Outgoing:
         content = payloads.encode_nowait(codec, (args, kwargs), task.shown_arguments)
         if not isinstance(content, bytes):
             content = await content
-        payloads.check_size(content, self._limits.max_payload_bytes, task.shown_arguments, "caller")
+        limit = self._limits.max_payload_bytes
+        if limit is not None and len(content) > limit:
+            raise payloads.too_large(content, limit, task.shown_arguments, "caller")
         baggage = await context.pack(codec) if context.is_needed() else None
         id = new_id()
         call = OutgoingCall(
@@ -123,8 +125,10 @@ class Outgoing:
         )
         if task.kind is STREAM:
             call.consumer = Consumer(options.window)
-        inherited = None if outer is None else outer.deadline
-        ttl_ms = self._set_deadline(call, options.timeout, inherited)
+        inherited, scope = None if outer is None else outer.deadline, deadline.get()
+        ttl_ms = None
+        if not (options.timeout is None and inherited is None and scope is None):
+            ttl_ms = self._set_deadline(call, options.timeout, inherited, scope)
         request = envelopes.Request(
             id,
             task.name,
@@ -164,11 +168,12 @@ class Outgoing:
         return call
 
     def _set_deadline(
-        self, call: OutgoingCall, timeout: float | None, inherited: float | None
-    ) -> int | None:
-        scope = deadline.get()
-        if timeout is None and inherited is None and scope is None:
-            return None
+        self,
+        call: OutgoingCall,
+        timeout: float | None,
+        inherited: float | None,
+        scope: float | None,
+    ) -> int:
         now = self.loop.time()
         limits = [when for when in (inherited, scope) if when is not None]
         if timeout is not None:

@@ -92,22 +92,18 @@ async def decode(codec: Codec, payload: bytes, what: str) -> Any:
     return await value.wait() if type(value) is Pending else value
 
 
-def check_size(payload: bytes, limit_bytes: int | None, what: str, side: str) -> None:
+def too_large(payload: bytes, limit_bytes: int, what: str, side: str) -> errors.TooLargeError:
     """
-    Refuse a payload that is too large, before the broker would.
+    Return the error about a payload that the broker need not refuse, since it is refused here.
 
     Args:
         payload: The payload.
-        limit_bytes: The largest one; ``None`` sets no limit.
-        what: What it is, for the error.
+        limit_bytes: The largest one.
+        what: What it is.
         side: Whose limit it is: ``"caller"`` or ``"worker"``.
-
-    Raises:
-        TooLargeError: It is.
     """
-    if limit_bytes is not None and len(payload) > limit_bytes:
-        option = f"Router(max_payload_bytes=...) in the {side}"
-        raise errors.TooLargeError(len(payload), limit_bytes, what, option)
+    option = f"Router(max_payload_bytes=...) in the {side}"
+    return errors.TooLargeError(len(payload), limit_bytes, what, option)
 
 
 async def encode_failure(codec: Codec, record: dict[str, Any]) -> bytes:

@@ -26,9 +26,6 @@ class Office(Protocol):
     async def find_process(self, address: str) -> bool:
         """Return False if a process has no link just now, True if it has, or nobody can say."""
 
-    def answer(self, session: Session, tag: int, parcel: Parcel) -> None:
-        """Send an answer and settle its request, or send it alone if that session is lost."""
-
     def say(self, parcel: Parcel) -> None:
         """Send something on the session of now, which need not be that of the delivery."""
 
@@ -92,7 +89,9 @@ class AMQPDelivery(Delivery):
             parcel = self._office.packer.reply(
                 self._reply_to, self.id or "", answer, refused=refused
             )
-            self._office.answer(self._session, self._tag, parcel)
+            if not self._session.answer(self._tag, parcel):
+                # The request comes again; its answer need not wait for that.
+                self._office.say(parcel)
 
     def say(self, envelope: bytes, context: Context | None = None) -> None:
         if self._reply_to:

@@ -18,6 +18,7 @@ that has published, its acknowledgements included. So:
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
@@ -30,7 +31,7 @@ from ....words.errors import ConnectionLostError
 from .access import Access
 from .declaring import DEAD_QUEUE, EXCHANGES, Arguments, Declarer
 from .dialing import Target
-from .lane.base import OnBody, OnDelivered, OnReturned
+from .lane.base import OnBody, OnReturned
 from .lane.patience import is_answered
 from .links import Link
 from .parcels import Delivered, Parcel
@@ -289,14 +290,12 @@ class Session:
     async def _consume(self, window: Window, tag: str, prefetch: int) -> None:
         name = self._names.work(self._names.key(window.queue, nested=window.nested))
         await self._work.channel.basic_qos(prefetch_count=prefetch)
+        take = functools.partial(self._on_request, self, window)
         try:
-            await self._work.consume(name, tag, self._take(window))
+            await self._work.consume(name, tag, take)
         except ChannelAccessRefused as exc:
             what = f"consume from queue {name!r}"
             raise not_permitted(self._target.user, what, "'read'") from exc
-
-    def _take(self, window: Window) -> OnDelivered:
-        return lambda delivered: self._on_request(self, window, delivered)
 
     async def count_consumers(self, queue: str) -> int | None:
         """
@@ -369,10 +368,17 @@ class Session:
         if not self.lost.done() and parcel.exchange not in self.access.refused:
             self._work.publish(parcel)
 
-    def answer(self, tag: int, parcel: Parcel) -> None:
-        """Publish as a worker, and then acknowledge the request."""
-        if not self.lost.done():
-            self._work.answer(tag, parcel)
+    def answer(self, tag: int, parcel: Parcel) -> bool:
+        """
+        Publish as a worker, and then acknowledge the request.
+
+        Returns:
+            False if that cannot be done, since the session is lost.
+        """
+        if self.lost.done():
+            return False
+        self._work.answer(tag, parcel)
+        return True
 
     def settle(self, tag: int) -> None:
         """Acknowledge a request; of a session that is lost, the broker has it back already."""

@@ -354,7 +354,8 @@ class AMQPTransport(Transport):
             bring(body, self.sealing, self.address, self.receiver)
 
     def _take_request(self, session: Session, window: Window, delivered: Delivered) -> None:
-        stale = window.take_stale() or self._peers.is_gone(delivered.reply_to or "")
+        was_there = bool(window.stale) and window.take_stale()
+        stale = was_there or self._peers.is_gone(delivered.reply_to or "")
         delivery = AMQPDelivery(self, session, window, delivered, stale, self.sealing)
         if self.receiver is None or window.is_shut:
             delivery.hand_back()
@@ -390,13 +391,6 @@ class AMQPTransport(Transport):
         if count == 0:
             self._peers.note_away(address, asyncio.get_running_loop().time())
         return count != 0
-
-    def answer(self, session: Session, tag: int, parcel: Parcel) -> None:
-        """Send an answer and settle its request, or send it alone if that session is lost."""
-        if session.lost.done():
-            self.say(parcel)
-        else:
-            session.answer(tag, parcel)
 
     def say(self, parcel: Parcel) -> None:
         """Send something on the session of now, which need not be that of the delivery."""
