@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgpack
-from msgpack import ExtType, unpackb
+from msgpack import unpackb
 
-from ..words.errors import DecodeError, EncodeError
+from ..words.errors import EncodeError
 from .base import Codec
 from .classes import recipe_of
-from .forms import bounds, wire
-from .forms.containers import make_dict
+from .forms import bounds, unpacking, wire
 from .forms.lowering import Lowering, has_buffers
-from .forms.table import find_form, forms, leaves, marks
-from .forms.wire import Form, Mark, OutOfBand
+from .forms.table import find_form, forms
+from .forms.unpacking import read_leaf
+from .forms.wire import ARGUMENTS, UNICODE, VALUE, Form, OutOfBand
 from .paths import is_call, locate, shown
 from .records import CustomRecipe
-
-# The first byte of a message that has composites in it; msgpack itself never uses that byte.
-_MARK = 0xC1
-_MARKED = bytes((_MARK,))
-# Then: [value], or [args, kwargs].
-_VALUE, _ARGUMENTS = 0x91, 0x92
-# With arrays in it: this byte, the size of that in four bytes, that, and the bytes out of band.
-_BIN_32 = 0xC6
-_HEAD = struct.Struct(">BI")
 
 # A packer keeps the largest buffer it ever had.
 _MAX_KEPT_BYTES = 1024 * 1024
 
-# Up to here a message is not too deep, for each level takes a byte, and has no bytes whose length
-# does not fit into one.
+# Up to here a message that is sent is not too deep, for each level takes a byte, and has no bytes
+# whose length does not fit into one.
 _SMALL_BYTES = 256
+# Up to here one that is received is not too deep.
+_SHALLOW_BYTES = bounds.MAX_RECEIVED
 
 _TUPLE = wire.ext(wire.TUPLE)
-_TUPLE_MARK = marks[wire.TUPLE]
-_ARRAY_MARK = marks[wire.ARRAY]
-
-_Bytes: TypeAlias = bytes | memoryview
-
-_RESERVED = range(0x40, 0x60)  # extension codes of ours
-_UNICODE = "surrogatepass"  # lone surrogates: os.fsdecode() makes them
-
 _TOO_DEEP = "a value that contains itself, or is nested too deep, cannot be encoded"
-_TOO_LONG = "a message of MsgpackCodec has something behind it"
-
-# How to unpack what the fast way refuses.
-_THOROUGH: dict[str, Any] = {
-    "strict_map_key": False,
-    "object_pairs_hook": make_dict,
-    "unicode_errors": _UNICODE,
-}
 
 
 class MsgpackCodec(Codec):
@@ -131,17 +107,17 @@ class MsgpackCodec(Codec):
         """
         try:
             # What most messages are, in few steps. Whatever is odd comes again below.
-            if len(content) <= _SMALL_BYTES:
+            if len(content) <= _SHALLOW_BYTES:
                 first = content[0]
-                if first == _ARGUMENTS:
-                    args, kwargs = unpackb(content, ext_hook=_read_leaf)
+                if first == ARGUMENTS:
+                    args, kwargs = unpackb(content, ext_hook=read_leaf)
                     if type(args) is list and type(kwargs) is dict:
                         return tuple(args), kwargs
-                elif first == _VALUE:
-                    return unpackb(content, ext_hook=_read_leaf)[0]
+                elif first == VALUE:
+                    return unpackb(content, ext_hook=read_leaf)[0]
         except Exception:
             pass
-        return _decode(content)
+        return unpacking.decode(content)
 
     def _finish(self, obj: Any, coder: _Coder, values: bytes) -> bytes:
         """Return the message for a value that was packed."""
@@ -187,8 +163,8 @@ class _Coder:
         """Return the message for packed values among which composites were met; forget these."""
         self.met.clear()
         if not self._buffers:
-            return _MARKED + values
-        content = b"".join((_MARKED, _HEAD.pack(_BIN_32, len(values)), values, *self._buffers))
+            return wire.MARKED + values
+        content = b"".join((wire.OUT_OF_BAND, wire.SIZE.pack(len(values)), values, *self._buffers))
         self._buffers.clear()
         return content
 
@@ -235,7 +211,7 @@ def _encode_exactly(obj: Any) -> bytes:
 
 def _pack_exactly(layout: list[Any]) -> bytes:
     lowering = Lowering()
-    coder = _Coder(_UNICODE)
+    coder = _Coder(UNICODE)
     values = coder.pack(lowering.lower(layout))
     _refuse_depth(values)
     return coder.mark(values) if lowering.has_composites or coder.met else values
@@ -269,121 +245,3 @@ def _is_open(value: Any) -> bool:
     if recipe is None:
         return isinstance(value, BaseException)
     return not isinstance(recipe, CustomRecipe)
-
-
-# -- decoding ----------------------------------------------------------------------------------
-
-
-def _decode(content: bytes) -> Any:
-    """Return the value of any message."""
-    try:
-        values = _decode_marked(content) if content[0] == _MARK else _decode_plain(content)
-        if len(values) == 1:
-            return values[0]
-        args, kwargs = values
-        if type(args) is list and type(kwargs) is dict:
-            return tuple(args), kwargs
-    except DecodeError:
-        raise
-    except msgpack.ExtraData:
-        raise DecodeError(_TOO_LONG) from None  # it quotes what lies before
-    except Exception as exc:
-        raise DecodeError(f"these bytes are not of MsgpackCodec: {shown(exc)}") from exc
-    raise DecodeError("these bytes of MsgpackCodec are neither a value nor arguments")
-
-
-def _decode_plain(content: bytes) -> list[Any]:
-    _check(content)
-    try:
-        return unpackb(content, ext_hook=_read_leaf)  # type: ignore[no-any-return]  # by _check
-    except DecodeError:
-        raise
-    except ValueError:
-        # There are keys other than text, or lone surrogates. Only now is each dict looked at
-        # before it is made.
-        return unpackb(content, ext_hook=_read_leaf, **_THOROUGH)  # type: ignore[no-any-return]
-
-
-def _decode_marked(content: bytes) -> list[Any]:
-    values, buffers = _parted(content)
-    _check(values)
-    try:
-        return _unpack_marked(values, buffers)
-    except DecodeError:
-        raise
-    except ValueError:
-        return _unpack_marked(values, buffers, **_THOROUGH)
-
-
-def _parted(content: bytes) -> tuple[_Bytes, _Bytes]:
-    """Return the packed values of a marked message, and what travels behind them."""
-    if len(content) <= _SMALL_BYTES and content[1] != _BIN_32:
-        return content[1:], b""  # a copy costs less than a view
-    view = memoryview(content)
-    if view[1] != _BIN_32:
-        return view[1:], b""
-    _, size = _HEAD.unpack_from(view, 1)
-    start = 1 + _HEAD.size
-    if size > len(view) - start:
-        raise DecodeError("a message of MsgpackCodec that was cut short")
-    return view[start : start + size], view[start + size :]
-
-
-def _unpack_marked(values: _Bytes, buffers: _Bytes, **options: Any) -> list[Any]:
-    # Marks that were read and whose array has not been. A closure: each step is for each tuple.
-    open_marks = 0
-
-    def read_extension(code: int, data: bytes) -> Any:
-        nonlocal open_marks
-        mark = marks.get(code)
-        if mark is None:
-            return _read_leaf(code, data)
-        if data:
-            raise DecodeError(f"a mark with data: {code:#x}")
-        open_marks += 1
-        return mark
-
-    def read_array(items: list[Any]) -> Any:
-        nonlocal open_marks, buffers
-        if items and type(items[0]) is Mark:
-            open_marks -= 1
-            mark = items.pop(0)
-            if mark is _TUPLE_MARK:
-                return tuple(items)
-            if mark is _ARRAY_MARK:
-                items[-1], buffers = _cut(buffers, items[-1])
-            return mark.build(items)
-        return items
-
-    value = unpackb(values, ext_hook=read_extension, list_hook=read_array, **options)
-    if open_marks:
-        raise DecodeError("a mark that begins no array")
-    if buffers:
-        raise DecodeError(_TOO_LONG)
-    if type(value) is not list:
-        raise DecodeError("a mark in place of a value or arguments")
-    return value
-
-
-def _cut(buffers: _Bytes, size: Any) -> tuple[_Bytes, _Bytes]:
-    """Return so many bytes from the start, and the rest."""
-    if type(size) is not int or not 0 <= size <= len(buffers):
-        raise DecodeError("the bytes of an array are not there")
-    return buffers[:size], buffers[size:]
-
-
-def _check(values: _Bytes) -> None:
-    if values[0] not in (_VALUE, _ARGUMENTS):
-        raise DecodeError(f"no message of MsgpackCodec begins with {values[0]:#x}")
-    size = len(values)
-    if size > _SMALL_BYTES and bounds.skip(values, bounds.MAX_RECEIVED) != size:
-        raise DecodeError(_TOO_LONG)
-
-
-def _read_leaf(code: int, data: bytes) -> Any:
-    read = leaves.get(code)
-    if read is not None:
-        return read(data)
-    if code < 0 or code in _RESERVED:
-        raise DecodeError(f"unknown extension {code:#x}")
-    return ExtType(code, data)

@@ -11,6 +11,7 @@ which copies what it packs twice and what it unpacks once, does not see them.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,20 @@ NATIVE = SCALARS | {list, dict}
 
 #: A leaf (``ExtType``), or the list of a composite: its mark, then its parts.
 Form = Any
+
+# -- messages ----------------------------------------------------------------------------------
+
+# A message is [value], or [args, kwargs].
+VALUE, ARGUMENTS = 0x91, 0x92
+#: What stands before it if there are composites in it; msgpack itself never uses that byte.
+MARK = 0xC1
+MARKED = bytes((MARK,))
+#: What stands before it if there are arrays, too: this, and its size. Behind it are their bytes.
+OUT_OF_BAND = bytes((MARK, 0xC6))
+SIZE = struct.Struct(">I")
+
+#: What becomes of lone surrogates in text, which os.fsdecode() makes: they arrive.
+UNICODE = "surrogatepass"
 
 # -- leaves ------------------------------------------------------------------------------------
 
