@@ -68,6 +68,8 @@ class Incoming:
         max_payload_bytes: int | None,
     ) -> None:
         self.transport = transport
+        #: Envelopes to bytes, as the transport takes them.
+        self.encode = envelopes.encode_in_pieces if transport.takes_pieces else envelopes.encode
         self.worker = worker
         self.loop = asyncio.get_running_loop()
         self.performed = 0
@@ -363,7 +365,7 @@ class Incoming:
 
     def _answer(self, action: Answer) -> None:
         call = action.call
-        body = None if action.envelope is None else envelopes.encode(action.envelope)
+        body = None if action.envelope is None else self.encode(action.envelope)
         call.delivery.finish(body, call.context)
         if body is not None:
             self._callee.sent(call, body)

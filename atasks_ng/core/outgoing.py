@@ -66,6 +66,7 @@ class Outgoing:
         limits: Limits,
     ) -> None:
         self.transport = transport
+        self._encode = envelopes.encode_in_pieces if transport.takes_pieces else envelopes.encode
         self.loop = asyncio.get_running_loop()
         self._namespace = namespace
         self._limits = limits
@@ -147,7 +148,7 @@ class Outgoing:
             NESTED if outer else ROOT,
             options.queue,
             id,
-            envelopes.encode(request),
+            self._encode(request),
             task.name,
             ttl_ms,
             copy_context() if self.transport.shares_context else None,
@@ -332,10 +333,10 @@ class Outgoing:
         if call.deadline is not None:
             message.ttl_ms = _milliseconds(call.deadline - self.loop.time())
         # Not kept: most calls are sent once.
-        request = envelopes.decode(message.body)
+        request = envelopes.decode(bytes(message.body))
         assert type(request) is envelopes.Request
         again = request._replace(sent=call.sent, ttl_ms=message.ttl_ms)
-        message.body = envelopes.encode(again)
+        message.body = self._encode(again)
         self._post(message)
 
     def _send_cancel(self, action: SendCancel) -> None:

@@ -121,17 +121,17 @@ class Producing:
             self._brought.update(context.snapshot())
         item = self._producer.yielded(payload, baggage)
         self._context = copy_context()
-        self._call.delivery.say(envelopes.encode(item), self._context)
+        self._call.delivery.say(self._incoming.encode(item), self._context)
 
     def repeat(self) -> None:
         """Say again what may have been lost with the link; the consumer drops what it has."""
         for item in self._producer.unseen:
-            self._call.delivery.say(envelopes.encode(item))
+            self._call.delivery.say(self._incoming.encode(item))
 
     def on_pull(self, pull: envelopes.Pull, back: Context | None) -> None:
         """Hear what the consumer asks for."""
         for item in self._producer.pulled(pull):
-            self._call.delivery.say(envelopes.encode(item))
+            self._call.delivery.say(self._incoming.encode(item))
         if back is not None:
             self._back = back
         if self._more is not None and not self._more.done():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from .calls import IncomingCall, OutgoingCall
     from .envelopes import Envelope, Item, Pull, Tell
+    from .pieces import Body
 
 
 class Send(NamedTuple):
@@ -134,7 +135,7 @@ class SayTo(NamedTuple):
 
     address: str
     id: str
-    body: bytes
+    body: Body
 
 
 class Bury(NamedTuple):
@@ -160,7 +161,7 @@ class AnswerAgain(NamedTuple):
     """A delivery of a call that ended here a moment ago: send the same answer, settle."""
 
     call: IncomingCall
-    body: bytes
+    body: Body
 
 
 Action = (

@@ -38,6 +38,7 @@ from .envelopes import (
     Who,
 )
 from .envelopes import CANCELLING as NOTICE_CANCELLING
+from .pieces import Body
 from .slots import ALONE, NESTED, ROOT, Slots
 from .tables import (
     ANSWERED,
@@ -106,7 +107,7 @@ class Callee:
         self.calls: dict[str, IncomingCall] = {}
         self.timers: Timers[IncomingCall] = Timers()
         self._cancelled: OrderedDict[str, str | None] = OrderedDict()
-        self._answers: OrderedDict[str, bytes] = OrderedDict()
+        self._answers: OrderedDict[str, Body] = OrderedDict()
         self._answer_bytes = 0
 
     # -- what callers send ---------------------------------------------------------------------
@@ -202,7 +203,7 @@ class Callee:
         """The answer is ready to be sent."""
         return self._happen(call, ANSWERED, now, envelope)
 
-    def sent(self, call: IncomingCall, body: bytes) -> None:
+    def sent(self, call: IncomingCall, body: Body) -> None:
         """The answer went out; keep it in case the caller asks again."""
         self._answers[call.id] = body
         self._answer_bytes += len(body)

@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from ..words.errors import BadMessageError, IncompatibleError
+from .pieces import Body, Pieces
 
 VERSION = 1
 
@@ -295,12 +296,31 @@ _UNICODE = "surrogatepass"
 # More than any envelope has, and than anything in one.
 _MAX_FIELDS = 1000
 
+# A payload of this size is not copied into its envelope. 16 KiB: what that costs is as nothing
+# beside what else is done with a call.
+_LARGE_BYTES = 16 * 1024
+# As msgpack writes the beginning of bytes, and of none at all.
+_BIN16, _BIN32 = 0xC5, 0xC6
+_NO_BYTES = b"\xc4\x00"
+
 _pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True, unicode_errors=_UNICODE).pack
 
 
 def encode(envelope: Envelope) -> bytes:
     """Return the bytes of an envelope."""
     return _pack((VERSION, _KINDS[type(envelope)], *envelope))
+
+
+def encode_in_pieces(envelope: Envelope) -> Body:
+    """Return the same bytes as :func:`encode`, of a large envelope with its payload uncopied."""
+    payload = envelope[-1]
+    if type(payload) is not bytes or len(payload) < _LARGE_BYTES:
+        return encode(envelope)
+    head = _pack((VERSION, _KINDS[type(envelope)], *envelope[:-1], b""))
+    size = len(payload)
+    kind, width = (_BIN16, 2) if size < 2**16 else (_BIN32, 4)
+    begin = head[: -len(_NO_BYTES)] + bytes((kind,)) + size.to_bytes(width, "big")
+    return Pieces(begin, payload)
 
 
 def decode(body: bytes | memoryview) -> Envelope:

@@ -28,6 +28,7 @@ from typing import Protocol
 from zlib import crc32
 
 from ..words.errors import BadMessageError, ProtocolError, SignatureError
+from .pieces import Body, Pieces, parts_of
 
 #: How far, in seconds, the time in a signature may lie from now, either way. 5 min: what Kerberos
 #: allows for clocks that differ.
@@ -119,8 +120,8 @@ class Seal:
 
     signs = False
 
-    def seal(self, body: bytes, about: bytes) -> bytes:
-        """Return an envelope with its trailer."""
+    def seal(self, body: Body, about: bytes) -> Body:
+        """Return an envelope with its trailer; one in pieces with one piece more."""
         raise NotImplementedError(f"{type(self).__name__} must define seal(body, about)")
 
     def open(self, sealed: bytes, about: bytes) -> bytes | memoryview:
@@ -149,8 +150,13 @@ class Checksum(Seal):
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
 
-    def seal(self, body: bytes, about: bytes) -> bytes:
-        return body + _pack(crc32(body, _sum_of(about)), _CHECKSUM)
+    def seal(self, body: Body, about: bytes) -> Body:
+        if not isinstance(body, Pieces):
+            return body + _pack(crc32(body, _sum_of(about)), _CHECKSUM)
+        check = _sum_of(about)
+        for part in body.parts:
+            check = crc32(part, check)
+        return body + _pack(check, _CHECKSUM)
 
     def open(self, sealed: bytes, about: bytes) -> bytes | memoryview:
         if len(sealed) < _CHECKSUM_BYTES:
@@ -195,10 +201,10 @@ class Signature(Seal):
         #: For the key used last: the hash as it is before what differs from message to message.
         self._begun: tuple[SigningKey, hashlib.blake2b] | None = None
 
-    def seal(self, body: bytes, about: bytes) -> bytes:
+    def seal(self, body: Body, about: bytes) -> Body:
         key = self._keys.current
         head = _head.pack(key.id, int(self._clock() * 1000))
-        return b"".join((body, head, self._mac(key, head, about, body), bytes((_SIGNATURE,))))
+        return body + b"".join((head, self._mac(key, head, about, body), bytes((_SIGNATURE,))))
 
     def open(self, sealed: bytes, about: bytes) -> memoryview:
         end = len(sealed) - _SIGNATURE_BYTES
@@ -220,7 +226,7 @@ class Signature(Seal):
         return self._clock() - float(milliseconds) / 1000
 
     def _mac(
-        self, key: SigningKey, head: bytes | memoryview, about: bytes, body: bytes | memoryview
+        self, key: SigningKey, head: bytes | memoryview, about: bytes, body: Body | memoryview
     ) -> bytes:
         begun = self._begun
         if begun is None or begun[0] is not key:
@@ -228,7 +234,8 @@ class Signature(Seal):
             begun = self._begun = (key, fresh)
         mac = begun[1].copy()
         mac.update(b"".join((about, head)))
-        mac.update(body)
+        for part in parts_of(body):
+            mac.update(part)
         return mac.digest()
 
     def _refusal(self, sealed: bytes, about: bytes) -> ProtocolError:

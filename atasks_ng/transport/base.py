@@ -69,6 +69,13 @@ class Transport:
     #: True if caller and callee are in one process, and the context variables travel as they are.
     shares_context = False
 
+    #: False if caller and callee may have the very same objects, so that a router that performs
+    #: what it calls need not encode anything.
+    copies = True
+
+    #: True if large envelopes are taken in pieces, see :mod:`~atasks_ng.protocol.pieces`.
+    takes_pieces = False
+
     #: True if envelopes leave with the seal of the codec. A class with a :meth:`post` of its own
     #: says so itself.
     seals = True
@@ -175,7 +182,7 @@ class Transport:
                 self._exchanges[message.id] = exchange
         elif message.kind == WORKERS and exchange is not None:
             # Whatever goes to all workers about a call cancels it.
-            text = getattr(decode(message.body), "message", None)
+            text = getattr(decode(bytes(message.body)), "message", None)
             exchange.cancel(*([] if text is None else [text]))
 
     async def consume(self, queue: str, window: int) -> None:
@@ -213,7 +220,7 @@ class Transport:
         sealing, here = self.sealing, self.address or ""
         try:
             request = sealing.request(message.body, here)
-            sealed = await self.send_request(message.task, request)
+            sealed = await self.send_request(message.task, bytes(request))
             if not isinstance(sealed, (bytes, bytearray, memoryview)):
                 raise BadMessageError(f"send_request() returned {type(sealed).__name__}, not bytes")
             answer: bytes | memoryview = sealing.open_message(sealed, here)

@@ -6,6 +6,7 @@ import asyncio
 from contextvars import Context
 
 from ..protocol.envelopes import Notice, Refusal, decode, encode
+from ..protocol.pieces import Body
 from ..words.errors import BadMessageError, ProtocolError
 from .messages import Delivery
 from .sealing import Sealing
@@ -26,12 +27,12 @@ class Exchange(Delivery):
             # Its caller cannot be asked.
             self.fault = sealing.why_outdated(sealed)
 
-    def finish(self, answer: bytes | None, context: Context | None = None) -> None:
+    def finish(self, answer: Body | None, context: Context | None = None) -> None:
         if self.answer.done():
             return
         body = _nothing_about(self.body) if answer is None else answer
         seal = self._sealing.message if self.fault is None else self._sealing.refusal
-        self.answer.set_result(seal(body, self._address))
+        self.answer.set_result(bytes(seal(body, self._address)))
 
     def refuse(self, reason: str, answer: bytes | None) -> None:
         if answer is None:
@@ -40,7 +41,7 @@ class Exchange(Delivery):
             answer = encode(Refusal("", type(error).__name__, list(error.args)))
         self.finish(answer)
 
-    def say(self, envelope: bytes, context: Context | None = None) -> None:
+    def say(self, envelope: Body, context: Context | None = None) -> None:
         """Notices have no way back, and nothing depends on them."""
 
     def hand_back(self) -> None:

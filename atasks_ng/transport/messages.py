@@ -7,6 +7,7 @@ from contextvars import Context
 from typing import Protocol
 
 from ..protocol.envelopes import Refusal
+from ..protocol.pieces import Body
 from ..words.errors import ProtocolError
 from .sealing import Sealing
 
@@ -21,7 +22,7 @@ class Message:
             of a queue) or ``"process"`` (to the address of one process).
         target: The queue, or the address.
         id: Identity of the call.
-        body: The envelope.
+        body: The envelope; in pieces only if the transport takes them.
         task: Name of the task.
         ttl_ms: Time after which a request need not be delivered any more, or ``None``.
         context: The caller's context variables; a transport within one process hands it on.
@@ -32,7 +33,7 @@ class Message:
     kind: str
     target: str
     id: str
-    body: bytes
+    body: Body
     task: str = ""
     ttl_ms: int | None = None
     context: Context | None = None
@@ -118,11 +119,11 @@ class Delivery:
         """Return False if the caller has no link just now, True if it has, or nobody can say."""
         return True
 
-    def finish(self, answer: bytes | None, context: Context | None = None) -> None:
+    def finish(self, answer: Body | None, context: Context | None = None) -> None:
         """Send the last envelope to the caller, or none, and settle the request."""
         raise NotImplementedError
 
-    def say(self, envelope: bytes, context: Context | None = None) -> None:
+    def say(self, envelope: Body, context: Context | None = None) -> None:
         """Send an envelope to the caller; the call goes on."""
         raise NotImplementedError
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..places.namespaces import namespaces
 from ..protocol.envelopes import Refusal, decode
+from ..protocol.pieces import Body
 from ..protocol.seals import (
     ABOUT_WORKERS,
     WINDOW,
@@ -84,25 +85,25 @@ class Sealing:
 
     # -- what leaves ---------------------------------------------------------------------------
 
-    def request(self, body: bytes, reply_to: str) -> bytes:
+    def request(self, body: Body, reply_to: str) -> Body:
         """Return a request as it travels; its answer goes to ``reply_to``."""
         if self._place.codec is not self._codec:
             self._resolve()
         return self._seal(body, about_request(reply_to))
 
-    def message(self, body: bytes, address: str) -> bytes:
+    def message(self, body: Body, address: str) -> Body:
         """Return an envelope for one process as it travels."""
         if self._place.codec is not self._codec:
             self._resolve_to_answer()
         return self._seal(body, about_process(address))
 
-    def broadcast(self, body: bytes) -> bytes:
+    def broadcast(self, body: Body) -> Body:
         """Return an envelope for all workers of a queue as it travels."""
         if self._place.codec is not self._codec:
             self._resolve_to_answer()
         return self._seal(body, ABOUT_WORKERS)
 
-    def refusal(self, body: bytes, address: str) -> bytes:
+    def refusal(self, body: Body, address: str) -> Body:
         """Return an envelope for a process that cannot sign, about a message of its."""
         return self._unsigned.seal(body, about_process(address))
 

@@ -12,6 +12,7 @@ from pamqp import commands
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
+from atasks_ng.protocol.pieces import Pieces
 from atasks_ng.transport.backends.amqp.lane import frames
 from atasks_ng.transport.backends.amqp.lane.frames import Template
 from atasks_ng.transport.backends.amqp.parcels import CONTENT_TYPE, Parcel
@@ -21,11 +22,13 @@ CHANNELS = st.integers(1, 65535)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789._-:", min_size=1, max_size=100)
 IDS = st.text("0123456789abcdef", min_size=32, max_size=32)
 
+BODIES = st.sampled_from([0, 1, 99, 100, 101, 250]).map(lambda size: b"b" * size)
+
 PARCELS = st.builds(
     Parcel,
     exchange=NAMES,
     key=NAMES | st.just(""),
-    body=st.sampled_from([0, 1, 99, 100, 101, 250]).map(lambda size: b"b" * size),
+    body=BODIES | st.builds(Pieces, BODIES, BODIES, BODIES),
     id=IDS,
     reply_to=st.none() | NAMES,
     ttl_ms=st.none() | st.integers(0, 2**32 - 2),
@@ -44,7 +47,7 @@ def marshal(channel: int, parcel: Parcel, limit: int) -> bytes:
         reply_to=parcel.reply_to,
         expiration=None if parcel.ttl_ms is None else str(parcel.ttl_ms),
     )
-    body = parcel.body
+    body = bytes(parcel.body)
     parts: list[Any] = [
         commands.Basic.Publish(0, parcel.exchange, parcel.key, parcel.mandatory, False),
         ContentHeader(0, len(body), properties),
@@ -80,6 +83,17 @@ def test_pieces_are_views_of_the_body() -> None:
 
     views = [piece for piece in pieces if isinstance(piece, memoryview)]
     assert [view.obj is parcel.body for view in views] == [True] * 4
+
+
+def test_pieces_of_a_body_in_pieces_are_views_of_its_parts() -> None:
+    parts = (b"x" * 250, b"y" * 400)
+    parcel = Parcel("exchange", "key", Pieces(*parts), "0" * 32)
+
+    pieces = Template(1, parcel).pieces(b"0" * 32, b"", parcel.body, 300)
+
+    views = [piece for piece in pieces if isinstance(piece, memoryview)]
+    assert [len(view) for view in views] == [250, 50, 300, 50]
+    assert [view.obj is parts[0] for view in views] == [True, False, False, False]
 
 
 def test_a_template_serves_every_message_to_one_address() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import Context
 from typing import Protocol
 
+from ....protocol.pieces import Body
 from ...base import Delivery
 from ...sealing import Sealing
 from .packing import Packer
@@ -78,7 +79,7 @@ class AMQPDelivery(Delivery):
     async def find_caller(self) -> bool:
         return await self._office.find_process(self._reply_to) if self._reply_to else True
 
-    def finish(self, answer: bytes | None, context: Context | None = None) -> None:
+    def finish(self, answer: Body | None, context: Context | None = None) -> None:
         if self._settled:
             return
         self._settled = True
@@ -93,7 +94,7 @@ class AMQPDelivery(Delivery):
                 # The request comes again; its answer need not wait for that.
                 self._office.say(parcel)
 
-    def say(self, envelope: bytes, context: Context | None = None) -> None:
+    def say(self, envelope: Body, context: Context | None = None) -> None:
         if self._reply_to:
             parcel = self._office.packer.reply(self._reply_to, self.id or "", envelope)
             self._office.say(parcel)

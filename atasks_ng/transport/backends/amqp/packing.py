@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ....protocol import envelopes
+from ....protocol.pieces import Body
 from ....words.errors import ProtocolError, TooLargeError
 from ...base import NESTED, PROCESS, ROOT, WORKERS, Message
 from ...sealing import Sealing
@@ -72,15 +73,15 @@ class Packer:
             mandatory=True,
         )
 
-    def _exchange_of(self, body: bytes) -> str:
+    def _exchange_of(self, body: Body) -> str:
         """Return the exchange by which an envelope goes to one process."""
         try:
-            is_for_worker = type(envelopes.decode(body)) in _FOR_WORKERS
+            is_for_worker = type(envelopes.decode(bytes(body))) in _FOR_WORKERS
         except ProtocolError:
             is_for_worker = False
         return self._names.control if is_for_worker else self._names.replies
 
-    def reply(self, address: str, id: str, body: bytes, *, refused: bool = False) -> Parcel:
+    def reply(self, address: str, id: str, body: Body, *, refused: bool = False) -> Parcel:
         """
         Return an answer on its way to a process; it comes back when that is gone.
 
@@ -94,7 +95,9 @@ class Packer:
         try:
             sealed = self._checked(seal(body, address), "worker")
         except TooLargeError as exc:
-            refusal = envelopes.Refusal(envelopes.decode(body).id, "TooLargeError", [*exc.args])
+            refusal = envelopes.Refusal(
+                envelopes.decode(bytes(body)).id, "TooLargeError", [*exc.args]
+            )
             sealed = seal(envelopes.encode(refusal), address)
         return Parcel(self._replies, address, sealed, id, mandatory=True, joins=True)
 
@@ -110,7 +113,7 @@ class Packer:
         headers = {"reason": reason[:1000], "queue": queue}
         return Parcel(self._names.dead, "", body, id, persistent=True, headers=headers)
 
-    def _checked(self, sealed: bytes, side: str) -> bytes:
+    def _checked(self, sealed: Body, side: str) -> Body:
         if len(sealed) > self._max_bytes:
             option = f"?max_message_bytes=... in the URL of the {side}, if the broker takes as much"
             raise TooLargeError(len(sealed), self._max_bytes, "the message", option)

@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
+from ....protocol.pieces import Body
+
 #: Content type of everything that is published.
 CONTENT_TYPE = "application/vnd.msgpack"
 
@@ -31,7 +33,7 @@ class Parcel:
 
     exchange: str
     key: str
-    body: bytes
+    body: Body
     id: str = ""
     reply_to: str | None = None
     ttl_ms: int | None = None
@@ -84,14 +86,14 @@ _JOINED = b"\xc1"
 _LENGTH = struct.Struct(">I")
 
 
-def join(bodies: Iterable[bytes]) -> bytes:
+def join(bodies: Iterable[Body]) -> bytes:
     """
     Return several envelopes as one body.
 
     It is the byte ``0xC1``, and for each its length in four bytes, the most significant first, and
     itself.
     """
-    return _JOINED + b"".join([_LENGTH.pack(len(body)) + body for body in bodies])
+    return _JOINED + b"".join([_LENGTH.pack(len(body)) + bytes(body) for body in bodies])
 
 
 def part(body: bytes) -> list[bytes]:

@@ -76,6 +76,7 @@ class AMQPTransport(Transport):
     """
 
     seals = True
+    takes_pieces = True
 
     def __init__(
         self,
@@ -272,7 +273,7 @@ class AMQPTransport(Transport):
             False if the message is for workers all the same: another copy of the request has left.
         """
         assert self._session is not None
-        cancel = envelopes.decode(message.body)
+        cancel = envelopes.decode(bytes(message.body))
         if type(cancel) is not envelopes.Cancel:
             return False
         self._session.withdraw(message.id)

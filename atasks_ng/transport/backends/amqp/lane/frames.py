@@ -17,6 +17,7 @@ from pamqp import commands
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
+from .....protocol.pieces import Body, parts_of
 from ..parcels import CONTENT_TYPE, Parcel
 
 #: Types of frames.
@@ -134,7 +135,7 @@ class Template:
         self._after_id = after_id
         self._before_body = b"\xce\x03" + number
 
-    def whole(self, id: bytes, ttl: bytes, body: bytes) -> bytes:
+    def whole(self, id: bytes, ttl: bytes, body: Body) -> bytes:
         """Return the frames of a message whose body fits into one."""
         size = len(body)
         if not size:
@@ -149,21 +150,27 @@ class Template:
                 ttl,
                 self._before_body,
                 _SIZE(size),
-                body,
+                *parts_of(body),
                 END,
             )
         )
 
-    def pieces(self, id: bytes, ttl: bytes, body: bytes, limit: int) -> list[Buffer]:
+    def pieces(self, id: bytes, ttl: bytes, body: Body, limit: int) -> list[Buffer]:
         """Return the frames of a message in pieces, the body uncopied and cut to the limit."""
         size = len(body)
-        view = memoryview(body)
         before = self._head(id, ttl, size)
         pieces: list[Buffer] = []
-        for start in range(0, size, limit):
-            chunk = view[start : start + limit]
-            pieces += (before + self._before_body + _SIZE(len(chunk)), chunk)
-            before = b""
+        room = 0
+        for part in parts_of(body):
+            view = memoryview(part)
+            while view:
+                if not room:
+                    room = min(limit, size)
+                    pieces.append(before + self._before_body + _SIZE(room))
+                    size -= room
+                    before = b""
+                pieces.append(view[:room])
+                view, room = view[room:], room - len(pieces[-1])
         pieces.append(before + END)
         return pieces
 
@@ -184,9 +191,9 @@ def message(channel: int, parcel: Parcel, limit: int) -> bytes:
     method = commands.Basic.Publish(
         exchange=parcel.exchange, routing_key=parcel.key, mandatory=parcel.mandatory
     )
-    size = len(parcel.body)
-    frames: list[Any] = [method, ContentHeader(0, size, properties)]
-    frames += [ContentBody(parcel.body[at : at + limit]) for at in range(0, size, limit)]
+    body = bytes(parcel.body)
+    frames: list[Any] = [method, ContentHeader(0, len(body), properties)]
+    frames += [ContentBody(body[at : at + limit]) for at in range(0, len(body), limit)]
     return b"".join([pamqp.frame.marshal(each, channel) for each in frames])
 
 

@@ -115,7 +115,7 @@ class PlainLane(Lane):
         try:
             await self._confirmed(parcel)
         except PublishError:
-            self._on_returned(Returned(parcel.exchange, parcel.key, parcel.id, parcel.body))
+            self._on_returned(Returned(parcel.exchange, parcel.key, parcel.id, bytes(parcel.body)))
         except DeliveryError:
             # The queue has failed for the moment. Nobody else would send this again.
             loop = asyncio.get_running_loop()
@@ -129,7 +129,7 @@ class PlainLane(Lane):
     async def _confirmed(self, parcel: Parcel) -> None:
         publishing = asyncio.ensure_future(
             self.channel.basic_publish(
-                parcel.body,
+                bytes(parcel.body),
                 exchange=parcel.exchange,
                 routing_key=parcel.key,
                 properties=self._properties(parcel),
