@@ -11,6 +11,7 @@ from typing import Any
 
 from .core.consuming import consume
 from .core.incoming import Incoming
+from .core.inline import Inline
 from .core.outgoing import Outgoing, perform
 from .core.port import Port
 from .places.namespaces import namespaces
@@ -80,6 +81,7 @@ class Router:
         self._incoming: Incoming | None = None
         self._performed = 0
         self._place = namespaces.get(namespace)
+        self._inline = Inline(self._place, self.limits, self._connected)
         namespaces.register(namespace, router=self)
 
     # -- calling -------------------------------------------------------------------------------
@@ -88,18 +90,26 @@ class Router:
         self, task: Task, options: TaskOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Coroutine[Any, Any, Any]:
         """Perform a call of a task on whatever worker gets it; return or raise what it does."""
+        transport = self._place.transport
+        # With none yet, it is known when the call is awaited.
+        if transport is None or not transport.copies:
+            return self._inline.perform(task, options, args, kwargs)
         return perform(self._connected, task, options, args, kwargs)
 
     def stream(
         self, task: Task, options: TaskOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Any, Any]:
         """Run an async generator on whatever worker gets it."""
+        transport = self._place.transport
+        if transport is None or not transport.copies:
+            return self._inline.consume(task, options, args, kwargs)
         return consume(self._connected, task, options, args, kwargs)
 
     @property
     def pending(self) -> int:
         """How many calls this process awaits."""
-        return sum(port.outgoing.pending for port in self._ports.values() if port.outgoing)
+        sent = sum(port.outgoing.pending for port in self._ports.values() if port.outgoing)
+        return sent + self._inline.running
 
     def _connected(self) -> Outgoing:
         """Return what calls go through: the transport that was created last."""
@@ -175,6 +185,8 @@ class Router:
             threads or min(32, concurrency),
             self.limits.max_payload_bytes,
         )
+        if not server.copies:
+            self._inline.open(self._incoming)
         try:
             for queue in names:
                 await server.consume(queue, concurrency)
@@ -201,13 +213,22 @@ class Router:
         is_alive = not incoming.loop.is_closed() and self._port(server).is_here
         if is_alive:
             await server.stop_consuming()
-            handed_back = await incoming.drain(grace)
+            handed_back = await self._drain(incoming, grace)
+        self._inline.close()
         incoming.close()
         self._performed = incoming.performed
         self._port(server).incoming = None
         self.server = self._incoming = None
         if is_alive:
             await server.flush()
+        return handed_back
+
+    async def _drain(self, incoming: Incoming, grace: float | None) -> int:
+        begun = incoming.loop.time()
+        handed_back = await incoming.drain(grace)
+        if grace is not None:
+            grace = max(0.0, grace - (incoming.loop.time() - begun))
+        await self._inline.wait_idle(grace)
         return handed_back
 
     @property
@@ -224,7 +245,7 @@ class Router:
     @property
     def running(self) -> int:
         """How many calls this worker holds."""
-        return 0 if self._incoming is None else self._incoming.running
+        return 0 if self._incoming is None else self._incoming.running + self._inline.running
 
     def __repr__(self) -> str:
         role = "performs" if self._incoming is not None else "calls only"

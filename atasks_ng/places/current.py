@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
-from ..protocol.calls import IncomingCall
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
@@ -41,6 +39,48 @@ class Call:
     worker: str
 
 
+class Asked(Protocol):
+    """What was asked of a worker; see :class:`Call`."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def parent(self) -> str | None: ...
+    @property
+    def root(self) -> str: ...
+    @property
+    def depth(self) -> int: ...
+
+
+class Running(Protocol):
+    """
+    A call whose body is running, as its worker keeps it; see :class:`Call`.
+
+    Attributes:
+        task: The asyncio task that is cancelled when its time is over; ``None`` if there is none.
+        seen: What the body was shown of it, once it has asked.
+    """
+
+    seen: Any
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def request(self) -> Asked: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def deadline(self) -> float | None: ...
+    @property
+    def worker(self) -> str: ...
+    @property
+    def task(self) -> Any: ...
+
+
 class Slot(Protocol):
     """The right to run, held by the running call and lent back while it awaits another call."""
 
@@ -52,7 +92,7 @@ class Slot(Protocol):
 
 
 #: The call whose body is running, as its worker keeps it.
-running: ContextVar[IncomingCall | None] = ContextVar("atasks_ng_call", default=None)
+running: ContextVar[Running | None] = ContextVar("atasks_ng_call", default=None)
 slot: ContextVar[Slot | None] = ContextVar("atasks_ng_slot", default=None)
 
 #: When the nearest ``atasks_ng.timeout`` around the running code ends, in the loop's time.

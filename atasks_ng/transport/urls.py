@@ -26,6 +26,8 @@ _BACKENDS = {
 }
 _registered: dict[str, Factory] = {}
 
+_FALSE, _TRUE = ("0", "no", "off", "false"), ("1", "yes", "on", "true")
+
 
 def default_url() -> str:
     """Return the URL to use when none is given: ``$ATASKS_NG_URL``, or ``loopback://``."""
@@ -81,6 +83,13 @@ def _refuse_unknown(scheme: str, factory: Factory, options: dict[str, Any]) -> N
         if name not in known:
             allowed = f"the options are {', '.join(known)}" if known else "it has none"
             raise OptionError(f"{scheme}:// has no option {name!r}: {allowed}")
+
+
+def flag(told: str) -> bool:
+    """Return what an option in the query of a URL says that is on or off, or raise ValueError."""
+    if told.lower() not in _TRUE + _FALSE:
+        raise ValueError(f"give one of {', '.join(_FALSE + _TRUE)}")
+    return told.lower() in _TRUE
 
 
 def split_urls(text: str) -> list[str]:

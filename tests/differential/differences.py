@@ -52,6 +52,16 @@ EVERYWHERE = {
     "cancel_of_a_call_that_never_suspends": _SUSPENDS,
 }
 
+#: Program → why a task cannot do that even on loopback without a copy.
+WITHOUT_A_COPY = {
+    "cancel_before_the_task_starts": EVERYWHERE["cancel_before_the_task_starts"],
+    "signature_without_following_wrapped": EVERYWHERE["signature_without_following_wrapped"],
+    "traceback_of_a_recursion": (
+        "between the frames of two calls stand those of the library, so that repeated frames are "
+        "not counted but shown"
+    ),
+}
+
 if sys.version_info >= (3, 13):
     EVERYWHERE["statement_of_several_lines"] = (
         "of a statement of several lines, a frame of the callee shows the first"

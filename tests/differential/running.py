@@ -1,4 +1,4 @@
-"""Running a program one of three ways, and what it did."""
+"""Running a program one of four ways, and what it did."""
 
 from __future__ import annotations
 

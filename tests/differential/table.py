@@ -2,9 +2,9 @@
 The table of programs, and the log they write to.
 
 A program is a function ``def name(task, log)`` that defines functions with ``@task`` and returns
-``async def main()``. Decorated with ``@program`` it runs three ways: with a ``task`` that leaves
-functions as they are, with tasks on loopback, and with tasks on AMQP workers, which import the same
-modules.
+``async def main()``. Decorated with ``@program`` it runs four ways: with a ``task`` that leaves
+functions as they are, with tasks on loopback, with a copy and without, and with tasks on AMQP
+workers, which import the same modules.
 """
 
 from __future__ import annotations

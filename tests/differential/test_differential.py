@@ -33,6 +33,16 @@ def test_program_is_the_same_on_loopback(program: Program, namespace: str) -> No
     compare(before, after, program.name in differences.EVERYWHERE)
 
 
+@pytest.mark.usefixtures("log_file")
+@pytest.mark.parametrize("program", EVERYWHERE)
+def test_program_is_the_same_without_a_copy(program: Program, namespace: str) -> None:
+    before = run_undecorated(program)
+
+    after = run_decorated(program, "loopback://?copy=0", namespace)
+
+    compare(before, after, program.name in differences.WITHOUT_A_COPY)
+
+
 @pytest.mark.parametrize("program", ON_AMQP)
 def test_program_is_the_same_on_amqp(program: Program, namespace: str, workers: str) -> None:
     before = run_undecorated(program)
@@ -49,6 +59,7 @@ def test_program_is_the_same_on_amqp(program: Program, namespace: str, workers: 
 def test_differences_are_of_programs() -> None:
     tables = [
         differences.EVERYWHERE,
+        differences.WITHOUT_A_COPY,
         differences.OVER_A_NETWORK,
         differences.SOMETIMES,
         differences.DEFECTS,

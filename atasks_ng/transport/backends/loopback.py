@@ -3,6 +3,9 @@ The transport within one event loop: same rules as over a broker, and nothing to
 
 Envelopes are bytes here too, so that what works on loopback works over a network. All loopback
 transports of one namespace and one event loop meet: several workers can serve side by side.
+
+With ``copy=False`` there are no envelopes: the router that performs what it calls awaits the body
+itself, and this transport only says that it may, and is asked for nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +15,12 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from urllib.parse import parse_qsl
 
-from ...words.errors import NotConnectedError
+from ...protocol.pieces import Body
+from ...words.errors import BadURLError, NotConnectedError, OptionError
 from ..base import ANY_QUEUE, NESTED, PROCESS, ROOT, WORKERS, Delivery, Message, Transport
+from ..urls import flag, mask
 
 
 class LoopbackTransport(Transport):
@@ -23,12 +29,23 @@ class LoopbackTransport(Transport):
 
     Args:
         namespace: Where to install it.
-        url: ``loopback://``; it has no parts.
+        url: ``loopback://``, or ``loopback://?copy=0``; what the URL says counts.
         max_suspended: How many root calls may be suspended, waiting for others, beside those
             that count against the window; the bound of the worker's memory.
+        copy: False: arguments, results and exceptions are the very objects, and the body runs in
+            the asyncio task of its caller, as if the function were not decorated: for tests that
+            need no encoding. Then codec, ``max_payload_bytes``, queues, ``concurrency``,
+            ``max_in_flight``, ``ack``, ``max_attempts`` and ``window`` mean nothing, and closing
+            ends no call. Both who calls and who performs must say so; if one does not, or nobody
+            performs yet, values are copied.
+
+    Raises:
+        BadURLError: Its query has another option than ``copy``, or no such value.
+        OptionError: ``copy`` is no flag.
     """
 
     shares_context = True
+    is_linked = False
 
     def __init__(
         self,
@@ -36,9 +53,14 @@ class LoopbackTransport(Transport):
         url: str = "loopback://",
         *,
         max_suspended: int = 1000,
+        copy: bool = True,
     ) -> None:
+        if type(copy) is not bool:
+            raise OptionError(f"copy={copy!r}: give True or False")
+        told = _copy_of(url)
         super().__init__(namespace)
         self.url = url
+        self.copies = copy if told is None else told
         self.address = f"loopback-{id(self)}"
         self.max_suspended = max_suspended
         self._hub: _Hub | None = None
@@ -48,10 +70,12 @@ class LoopbackTransport(Transport):
         if self._hub is None:
             self._hub = _Hub.of(asyncio.get_running_loop(), self.namespace)
             self._hub.transports.add(self)
+            self.is_linked = True
 
     async def disconnect(self) -> None:
         """Leave; what was delivered here and is not settled goes to another worker."""
         hub, self._hub = self._hub, None
+        self.is_linked = False
         if hub is not None:
             hub.transports.discard(self)
             hub.drop_consumers(self, requeue=True)
@@ -78,6 +102,22 @@ class LoopbackTransport(Transport):
         if self._hub is not None:
             extra = suspended if nested else min(suspended, self.max_suspended)
             self._hub.widen(self, queue, nested, extra)
+
+
+def _copy_of(url: str) -> bool | None:
+    """Return what the query of a URL says about copies, or ``None``."""
+    told: bool | None = None
+    for name, value in parse_qsl(url.partition("?")[2], keep_blank_values=True):
+        if name != "copy":
+            raise BadURLError(mask(url), f"it has no option {name!r}: the only one is copy")
+        try:
+            copy = flag(value)
+        except ValueError as exc:
+            raise BadURLError(mask(url), f"copy={value!r}: {exc}") from None
+        if told not in (None, copy):
+            raise BadURLError(mask(url), "it gives different values of copy")
+        told = copy
+    return told
 
 
 class _Consumer:
@@ -128,17 +168,19 @@ class _Hub:
     def post(self, sender: LoopbackTransport, message: Message) -> None:
         if message.kind in (ROOT, NESTED):
             self._post_request(sender, message)
-        elif message.kind == WORKERS:
+            return
+        body = bytes(message.body)
+        if message.kind == WORKERS:
             holder = self._holders.get(message.id)
             if holder is not None:
-                self._tell_now(holder, message.body)
+                self._tell_now(holder, body)
             for consumer in self._queue(self._served(message.target), nested=False).consumers:
                 if consumer.transport is not holder:
-                    self._tell(consumer.transport, message.body)
+                    self._tell(consumer.transport, body)
         elif message.kind == PROCESS:
             for transport in self.transports:
                 if transport.address == message.target:
-                    self._tell(transport, message.body, message.context)
+                    self._tell(transport, body, message.context)
 
     def consume(self, transport: LoopbackTransport, queue: str, window: int) -> None:
         for nested in (False, True):
@@ -292,7 +334,7 @@ class _LoopbackDelivery(Delivery):
         redelivered: bool,
     ) -> None:
         super().__init__(
-            message.body,
+            bytes(message.body),
             id=message.id,
             queue=message.target,
             nested=message.kind == NESTED,
@@ -307,13 +349,13 @@ class _LoopbackDelivery(Delivery):
         self.sender = sender
         self.message = message
 
-    def finish(self, answer: bytes | None, context: Context | None = None) -> None:
+    def finish(self, answer: Body | None, context: Context | None = None) -> None:
         if self._settle() and answer is not None:
-            self._hub.answer(self.sender, answer, context)
+            self._hub.answer(self.sender, bytes(answer), context)
 
-    def say(self, envelope: bytes, context: Context | None = None) -> None:
+    def say(self, envelope: Body, context: Context | None = None) -> None:
         receiver = self.consumer.transport.receiver
-        if not self._hub.answer(self.sender, envelope, context) and receiver is not None:
+        if not self._hub.answer(self.sender, bytes(envelope), context) and receiver is not None:
             self._hub.later(receiver.on_gone, self.message.id)
 
     def hand_back(self) -> None:
