@@ -174,6 +174,7 @@ class Router:
             names = [check_name("queue", queue) for queue in queues]
         if type(concurrency) is not int or concurrency < 1:
             raise errors.OptionError(f"concurrency={concurrency!r}: give a whole number, 1 or more")
+        threads = threads or min(32, concurrency)
         server.check_seal()
         await self.deactivate()
         self.server = server
@@ -182,11 +183,11 @@ class Router:
             server,
             self.name,
             concurrency,
-            threads or min(32, concurrency),
+            threads,
             self.limits.max_payload_bytes,
         )
         if not server.copies:
-            self._inline.open(self._incoming)
+            self._inline.open(self._incoming, threads)
         try:
             for queue in names:
                 await server.consume(queue, concurrency)

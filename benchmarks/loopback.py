@@ -8,14 +8,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from atasks_ng import connect
+from atasks_ng import atask, connect
 
 from . import rounds
 from .tables import Figures, Table
 from .tasks import echo
 
 _PLAIN = "plain await"
+_DIRECT = "loopback, copy=False"
 _plain: Callable[[Any], Awaitable[Any]] = echo.__wrapped__
+# In a namespace of its own, so that both ways are open in one run.
+_direct: Callable[[Any], Awaitable[Any]] = atask(_plain, namespace="direct")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,12 +48,14 @@ async def _measure(options: argparse.Namespace) -> list[Table]:
         _PLAIN: lambda: _one_by_one(_plain, calls),
         "a new asyncio task": lambda: _one_by_one(_in_task, calls),
         "loopback": lambda: _one_by_one(echo, calls),
+        _DIRECT: lambda: _one_by_one(_direct, calls),
     }
     gathered = {
         _PLAIN: lambda: _gathered(_plain, calls, flight),
         "loopback": lambda: _gathered(echo, calls, flight),
+        _DIRECT: lambda: _gathered(_direct, calls, flight),
     }
-    async with connect("loopback://"):
+    async with connect("loopback://"), connect("loopback://?copy=0", namespace="direct"):
         await _gathered(echo, flight, flight)
         return [
             await _table("one after the other", options.rounds, one_by_one),
@@ -65,7 +70,7 @@ async def _table(how: str, turns: int, ways: Mapping[str, Callable[[], Awaitable
         for name, each in times.items():
             found[name].append({"us a call": each, "over plain us": each - times[_PLAIN]})
     title = f"an echo within one process, {how}"
-    return Table(title, "us a call", found, ("over plain us",), (_PLAIN,), ("loopback",))
+    return Table(title, "us a call", found, ("over plain us",), (_PLAIN,), ("loopback", _DIRECT))
 
 
 async def _in_task(value: Any) -> Any:

@@ -211,7 +211,8 @@ def connect(url: str | None = None, *, namespace: str = "default", **options: An
     Let this process call the tasks of a namespace, inside ``async with connect(url):``.
 
     Args:
-        url: ``loopback://`` (this process performs its calls itself), ``amqp://…`` or
+        url: ``loopback://`` (this process performs its calls itself; with ``?copy=0`` it awaits
+            the very functions, for tests that need no encoding), ``amqp://…`` or
             ``amqps://…``, also several with commas between, of one cluster; by default
             ``$ATASKS_NG_URL``, and without it ``loopback://``.
         namespace: The namespace to connect. It gets a ``MsgpackCodec`` if it has no codec.

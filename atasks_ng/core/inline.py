@@ -20,6 +20,7 @@ from ..places.registry import COROUTINE, Task
 from ..words import errors, hooks
 from ..words.options import Limits, TaskOptions
 from .consuming import consume
+from .executors import Executors
 from .incoming import Incoming
 from .inlined import InlinedCall, in_time, tell_sent, told
 from .outgoing import Outgoing, perform
@@ -49,9 +50,15 @@ class Inline:
         """How many calls are under way."""
         return 0 if self._underway is None else self._underway.running
 
-    def open(self, incoming: Incoming) -> None:
-        """Perform, from now on, what is called in the loop of a worker that copies nothing."""
-        self._underway = Underway(incoming)
+    def open(self, incoming: Incoming, threads: int) -> None:
+        """
+        Perform, from now on, what is called in the loop of a worker that copies nothing.
+
+        Args:
+            incoming: The worker.
+            threads: How many plain functions run at once.
+        """
+        self._underway = Underway(incoming, threads)
 
     def close(self) -> None:
         """Perform nothing more; calls under way belong to those who await them, and go on."""
@@ -78,7 +85,7 @@ class Inline:
             if found.kind is COROUTINE:
                 body = found.function(*args, **kwargs)
             else:
-                body = underway.incoming.run(found, args, kwargs)
+                body = underway.executors.run(found, args, kwargs)
             # The body may let go of them before it ends.
             del args, kwargs
             if call.has_alarm:
@@ -161,21 +168,25 @@ class Underway:
     The calls under way since a router was activated.
 
     Args:
-        incoming: The worker that they count for, and whose threads they use.
+        incoming: The worker that they count for.
+        threads: How many plain functions run at once.
     """
 
-    def __init__(self, incoming: Incoming) -> None:
-        self.incoming = incoming
+    def __init__(self, incoming: Incoming, threads: int) -> None:
         self.loop = incoming.loop
+        # Not the worker's, which takes its threads away from calls when it is closed. These end
+        # when nobody can use them any more.
+        self.executors = Executors(threads)
         self.worker = incoming.worker
         self.running = 0
+        self._incoming = incoming
         #: There while somebody waits for the last call to end.
         self._idle: asyncio.Event | None = None
 
     def leave(self) -> None:
         """Count a call out."""
         self.running -= 1
-        self.incoming.performed += 1
+        self._incoming.performed += 1
         if self._idle is not None and not self.running:
             self._idle.set()
 

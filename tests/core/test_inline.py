@@ -355,6 +355,19 @@ async def test_plain_function_runs_in_a_thread_and_knows_its_call() -> None:
     assert call.task == f"{__name__}:in_thread"
 
 
+async def test_threads_end_with_the_connection() -> None:
+    @atask(name="which_thread")
+    def which_thread() -> threading.Thread:
+        return threading.current_thread()
+
+    async with connect(URL):
+        thread = await which_thread()
+        assert thread.is_alive()
+
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 @pytest.mark.usefixtures("connected")
 async def test_function_that_returns_an_awaitable_is_awaited() -> None:
     @atask(name="awaitable", executor="loop")
@@ -529,6 +542,59 @@ async def test_stopping_waits_no_longer_than_its_grace_time() -> None:
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
+
+
+async def test_call_that_waits_for_a_thread_outlasts_the_connection() -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    @atask(name="block")
+    def block(number: int) -> int:
+        begun.set()
+        gate.wait(10)
+        return number
+
+    async with serve(URL, threads=1, grace=0):
+        calls = [asyncio.create_task(block(number)) for number in range(3)]
+        await asyncio.to_thread(begun.wait, 10)
+    gate.set()
+
+    assert await asyncio.gather(*calls) == [0, 1, 2]
+
+
+async def test_nested_call_of_one_that_outlasts_the_connection_is_an_error() -> None:
+    gate = asyncio.Event()
+
+    @atask(name="late")
+    async def late() -> Any:
+        await gate.wait()
+        return await same(1)
+
+    async with connect(URL):
+        call = asyncio.create_task(late())
+        await asyncio.sleep(0)
+    gate.set()
+
+    with pytest.raises(errors.NotConnectedError):
+        await call
+
+
+@pytest.mark.usefixtures("connected")
+async def test_call_takes_few_steps() -> None:
+    plain: Any = same.__wrapped__
+    await same(1)
+    counts: list[int] = []
+
+    for function in (plain, same):
+        steps: list[str] = []
+        sys.setprofile(lambda _, event, __, steps=steps: steps.append(event))
+        try:
+            await function(1)
+        finally:
+            sys.setprofile(None)
+        counts.append(steps.count("call"))
+
+    # Stub, check and router; the call, with what it is and whether it may run; its end.
+    assert counts[1] - counts[0] <= 10
 
 
 @pytest.mark.usefixtures("connected")

@@ -1,8 +1,9 @@
 """
 The differences that are in the nature of a call to another place, each with its reason.
 
-A program that is listed here must differ, on every transport or over a network; in ``SOMETIMES`` it
-may, since it depends on which of two messages is first. Every other program must not.
+A program that is listed here must differ, wherever values are copied, over a network, or even
+without a copy; in ``SOMETIMES`` it may, since it depends on which of two messages is first. Every
+other program must not.
 """
 
 from __future__ import annotations
