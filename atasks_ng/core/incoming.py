@@ -165,9 +165,7 @@ class Incoming:
             hooks.emit(hooks.MessageDropped(f"refused: {exc}", delivery.id))
         answer = None
         if delivery.id is not None:
-            answer = envelopes.encode(
-                envelopes.Refusal(delivery.id, type(exc).__name__, list(exc.args))
-            )
+            answer = envelopes.encode(refusal(delivery.id, exc))
         delivery.refuse(str(exc), answer)
 
     # -- performing ----------------------------------------------------------------------------

@@ -116,12 +116,15 @@ class Seal:
 
     Attributes:
         signs: True if nobody without a key can make it.
+        takes_pieces: True if :meth:`seal` takes envelopes in pieces, and adds one; otherwise it is
+            given bytes only.
     """
 
     signs = False
+    takes_pieces = False
 
     def seal(self, body: Body, about: bytes) -> Body:
-        """Return an envelope with its trailer; one in pieces with one piece more."""
+        """Return an envelope with its trailer."""
         raise NotImplementedError(f"{type(self).__name__} must define seal(body, about)")
 
     def open(self, sealed: bytes, about: bytes) -> bytes | memoryview:
@@ -146,6 +149,8 @@ class Checksum(Seal):
     Args:
         namespace: For sentences about what is refused.
     """
+
+    takes_pieces = True
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
@@ -188,6 +193,7 @@ class Signature(Seal):
     """
 
     signs = True
+    takes_pieces = True
 
     def __init__(
         self, keys: SigningKeys, namespace: str, codec: str, clock: Callable[[], float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from ..places.namespaces import namespaces
@@ -56,7 +57,8 @@ class Sealing:
     def _use(self, seal: Seal) -> None:
         self._with = seal
         # What each message needs, looked up once.
-        self._seal, self._open = seal.seal, seal.open
+        self._seal = seal.seal if seal.takes_pieces else _given_bytes(seal)
+        self._open = seal.open
         self.is_signing = seal.signs
 
     def _resolve(self) -> None:
@@ -178,3 +180,7 @@ class Sealing:
         except AtasksError as exc:
             # The codec was replaced by one that must not be used like that: nothing is decoded.
             raise BadMessageError(str(exc)) from exc
+
+
+def _given_bytes(seal: Seal) -> Callable[[Body, bytes], Body]:
+    return lambda body, about: seal.seal(bytes(body), about)

@@ -111,7 +111,8 @@ async def test_other_version_is_answered_with_both_versions(stranger: Stranger) 
     answer = await stranger.answer(inbox)
     assert type(answer) is envelopes.Refusal
     assert answer.error == "IncompatibleError"
-    assert answer.args == ["version", 99, envelopes.VERSION]
+    # As its sender sees it.
+    assert answer.args == ["version", envelopes.VERSION, 99]
 
 
 async def test_reply_with_an_unknown_id_disturbs_nothing(stranger: Stranger, key: str) -> None:

@@ -25,6 +25,7 @@ from atasks_ng.codecs import (
 )
 from atasks_ng.codecs.signed_codec import signature
 from atasks_ng.protocol import envelopes
+from atasks_ng.protocol.pieces import Body
 from atasks_ng.protocol.seals import Checksum, Seal, about_process, about_request
 from atasks_ng.router import get_router
 from atasks_ng.transport.backends.amqp.settings import Names
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.amqp
 class Unsealed(Seal):
     """None at all."""
 
-    def seal(self, body: bytes, about: bytes) -> bytes:
+    def seal(self, body: Body, about: bytes) -> Body:
         return body
 
 
