@@ -315,7 +315,7 @@ def encode_in_pieces(envelope: Envelope) -> Body:
     """Return the same bytes as :func:`encode`, of a large envelope with its payload uncopied."""
     payload = envelope[-1]
     if type(payload) is not bytes or len(payload) < _LARGE_BYTES:
-        return encode(envelope)
+        return _pack((VERSION, _KINDS[type(envelope)], *envelope))
     head = _pack((VERSION, _KINDS[type(envelope)], *envelope[:-1], b""))
     size = len(payload)
     kind, width = (_BIN16, 2) if size < 2**16 else (_BIN32, 4)

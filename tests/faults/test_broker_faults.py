@@ -187,6 +187,37 @@ async def test_calls_wait_and_deadlines_hold_while_the_broker_is_short_of_memory
     assert "lost the link" not in caplog.text + worker.log()
 
 
+async def test_cancel_reaches_a_body_whose_request_waits_to_be_sent_again(
+    node: PrivateBroker, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 5 s: too long for a test.
+    monkeypatch.setattr(outgoing, "_SWEEP_EVERY", 0.1)
+    await place.workers.start().ready()
+    async with connect(node.url, namespace=place.namespace):
+        get_router(place.namespace).times = CallerTimes(overdue=0.5)
+        running = asyncio.ensure_future(place.tasks.work("running", place.gate))
+        await place.ledger.reaches(1)
+        (begun,) = place.ledger.entries()
+        transport = get_transport(place.namespace)
+        assert isinstance(transport, AMQPTransport)
+        session = transport._session
+        assert session is not None
+        await asyncio.to_thread(node.ctl, "set_vm_memory_high_watermark", "0.000001")
+        try:
+            waiting = asyncio.ensure_future(place.tasks.work("waiting"))
+            # The copy that ran has left long ago; this one has not.
+            await until(lambda: session.holds(begun.id))
+            running.cancel()
+        finally:
+            await asyncio.to_thread(node.ctl, "set_vm_memory_high_watermark", "0.4")
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(running, HANGS_AFTER)
+        await place.ledger.reaches(1, "cancelled", key="running")
+        assert await asyncio.wait_for(waiting, HANGS_AFTER) == "waiting"
+    assert place.ledger.count(key="running") == 1
+
+
 # -- a queue is deleted, or emptied: F32 -------------------------------------------------------
 
 
