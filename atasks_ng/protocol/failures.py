@@ -12,27 +12,22 @@ from __future__ import annotations
 
 import builtins
 import inspect
-import linecache
-import os
 import secrets
 import sys
-import traceback
 import weakref
 from collections.abc import Iterator
-from types import CodeType, FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from ..words.errors import RemoteError
 from ..words.modules import local_name, real_name
+from . import tracebacks
 
 # Bounds: what a chain or group may cost on the wire and at the caller.
 MAX_EXCEPTIONS = 10_000
-MAX_FRAMES = 200
 MAX_TEXT = 64 * 1024
 
 _MISSING: Any = object()
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 # Classes defined inside functions can share one name: in the process that wrote an exception
 # down, its class is found by identity.
@@ -90,7 +85,7 @@ def _describe_one(exc: BaseException, index: dict[int, int]) -> dict[str, Any]:
         "cause": index.get(id(exc.__cause__)),
         "context": index.get(id(exc.__context__)),
         "suppress": exc.__suppress_context__,
-        "frames": list(frames_of(exc.__traceback__)),
+        "frames": list(tracebacks.frames_of(exc.__traceback__)),
     }
     if isinstance(exc, BaseExceptionGroup):
         record["args"] = [exc.message]
@@ -133,24 +128,6 @@ def attributes_of(exc: BaseException) -> dict[str, Any]:
                 except AttributeError:
                     continue
     return found
-
-
-def frames_of(tb: TracebackType | None) -> Iterator[list[Any]]:
-    """Yield file, line, function and source of each frame that is not of this library."""
-    frames = [(frame, line) for frame, line in traceback.walk_tb(tb) if not _is_ours(frame)]
-    if len(frames) > MAX_FRAMES:
-        half = MAX_FRAMES // 2
-        frames = frames[:half] + frames[-half:]
-    for frame, line in frames:
-        code = frame.f_code
-        linecache.lazycache(code.co_filename, frame.f_globals)
-        source = linecache.getline(code.co_filename, line).strip()
-        yield [code.co_filename, line, code.co_name, source]
-
-
-def _is_ours(frame: FrameType) -> bool:
-    name = frame.f_code.co_filename
-    return name.startswith(_PACKAGE)
 
 
 # -- rebuilding --------------------------------------------------------------------------------
@@ -219,7 +196,7 @@ def _taken_back(exc: BaseException, record: dict[str, Any]) -> BaseException:
     """Return an exception that was thrown into a generator, with what it got there."""
     for note in record["notes"][len(getattr(exc, "__notes__", ())) :]:
         exc.add_note(note)
-    return _with_traceback(exc, _traceback(record["frames"], exc.__traceback__))
+    return _with_traceback(exc, tracebacks.rebuild(record["frames"], exc.__traceback__))
 
 
 def _with_traceback(exc: BaseException, tb: TracebackType | None) -> BaseException:
@@ -258,7 +235,7 @@ def _rebuild_one(record: dict[str, Any], made: dict[int, BaseException]) -> Base
         exc = _unknown(record)
     if record["notes"]:
         assign(exc, "__notes__", list(record["notes"]))
-    return _with_traceback(exc, _traceback(record["frames"]))
+    return _with_traceback(exc, tracebacks.rebuild(record["frames"]))
 
 
 # What every exception has of its own; notes travel apart from attributes.
@@ -357,67 +334,3 @@ def _search(root: type[BaseException], module: str, name: str) -> type[BaseExcep
             newest = cls
         todo += cls.__subclasses__()[::-1]
     return newest
-
-
-# -- tracebacks --------------------------------------------------------------------------------
-
-
-class _Step(Exception):  # noqa: N818  # no error, a way to a frame
-    """Raised to get at a frame."""
-
-
-def _template() -> CodeType:
-    code = compile("raise step", "<remote>", "exec")
-    # Entries of kind 13 have a line and no columns, so that no carets point at nothing.
-    units = len(code.co_code) // 2
-    table = bytearray()
-    while units:
-        length = min(units, 8)
-        table += bytes((0x80 | (13 << 3) | (length - 1), 0))
-        units -= length
-    return code.replace(co_linetable=bytes(table))
-
-
-_TEMPLATE = _template()
-
-
-def _traceback(frames: list[list[Any]], found: TracebackType | None = None) -> TracebackType | None:
-    """Return a traceback object that prints like the one written down, with another behind it."""
-    for filename, line, name, source in reversed(frames):
-        _remember_source(filename, line, source)
-        code = _TEMPLATE.replace(
-            co_filename=filename, co_name=name, co_qualname=name, co_firstlineno=line
-        )
-        step = _Step()
-        try:
-            exec(code, {"step": step, "__name__": name})
-        except _Step as caught:
-            own = caught.__traceback__
-            assert own is not None
-            assert own.tb_next is not None
-            found = TracebackType(found, own.tb_next.tb_frame, own.tb_next.tb_lasti, line)
-    return found
-
-
-_sources: dict[str, list[str]] = {}
-_MAX_SOURCES = 1000
-_MAX_LINE = 200_000
-# In all of them together; each takes the size of a pointer.
-_MAX_LINES = 1_000_000
-
-
-def _remember_source(filename: str, line: int, source: str) -> None:
-    """Make linecache know a line of a file that is not on this machine."""
-    if not source or not 0 < line < _MAX_LINE or os.path.exists(filename):
-        return
-    if filename in linecache.cache and filename not in _sources:
-        return
-    if len(_sources) >= _MAX_SOURCES or sum(map(len, _sources.values())) + line > _MAX_LINES:
-        for known in _sources:
-            linecache.cache.pop(known, None)
-        _sources.clear()
-    lines = _sources.setdefault(filename, [])
-    lines += ["\n"] * (line - len(lines))
-    lines[line - 1] = source + "\n"
-    # No modification time: linecache.checkcache() leaves such entries alone.
-    linecache.cache[filename] = (len(lines), None, lines, filename)

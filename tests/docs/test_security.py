@@ -19,7 +19,7 @@ from atasks_ng import errors
 from atasks_ng.cli import main
 from atasks_ng.codecs import CompressedCodec
 from atasks_ng.codecs.forms import bounds, containers
-from atasks_ng.protocol import callee, failures
+from atasks_ng.protocol import callee, failures, tracebacks
 from atasks_ng.testing.broker import PrivateBroker, find_server, free_port
 from atasks_ng.transport.backends.amqp.declaring import DEAD_QUEUE
 from atasks_ng.transport.backends.amqp.settings import Settings
@@ -225,7 +225,7 @@ LIMITS = [
     ("Calls that a worker", Settings("amqp://localhost/").max_suspended, 1, "more"),
     ("Workers that", TaskOptions().max_attempts, 1, ""),
     ("Exceptions in", failures.MAX_EXCEPTIONS, 1, ""),
-    ("Exceptions in", failures.MAX_FRAMES, 1, "frames"),
+    ("Exceptions in", tracebacks.MAX_FRAMES, 1, "frames"),
     ("Exceptions in", failures.MAX_TEXT, 1024, "KiB of text"),
     ("Answers and cancels", callee.REMEMBERED_ANSWERS, 1, ""),
     ("Answers and cancels", callee.REMEMBERED_CANCELS, 1, ""),

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atasks_ng.protocol import failures
+from atasks_ng.protocol import failures, tracebacks
 from atasks_ng.words.errors import RemoteError
 
 
@@ -499,7 +499,7 @@ def test_source_of_a_file_that_is_not_here_is_shown() -> None:
 
 
 def test_sources_from_elsewhere_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "_MAX_SOURCES", 5)
+    monkeypatch.setattr(tracebacks, "_MAX_SOURCES", 5)
 
     for number in range(20):
         record = failures.describe(raised(below), "worker", "m:f")
@@ -519,7 +519,7 @@ def test_deep_traceback_is_cut_in_the_middle() -> None:
     record = failures.describe(raised(lambda: descend(500)), "worker", "m:f")
 
     frames = record["errors"][0]["frames"]
-    assert len(frames) == failures.MAX_FRAMES + 1
+    assert len(frames) == tracebacks.MAX_FRAMES + 1
     assert frames[-1][3] == 'raise Plain("bottom")'
 
 
@@ -677,7 +677,7 @@ def test_error_of_text_that_points_outside_of_it_is_not_rebuilt(name: str, args:
 
 
 def test_lines_of_sources_from_elsewhere_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "_MAX_LINES", 1000)
+    monkeypatch.setattr(tracebacks, "_MAX_LINES", 1000)
 
     for number in range(20):
         failures.rebuild(made_up(frames=[[f"/nowhere/{number}.py", 300, "f", "source"]]))
