@@ -12,7 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from atasks_ng.testing.broker import PrivateBroker
 
-_LIBRARIES = ("aiormq", "aio-pika", "grpcio", "msgpack", "msgspec", "numpy", "taskiq", "celery")
+_LIBRARIES = (
+    "aiormq",
+    "aio-pika",
+    "grpcio",
+    "isal",
+    "msgpack",
+    "msgspec",
+    "numpy",
+    "taskiq",
+    "celery",
+)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 

@@ -25,10 +25,15 @@ import struct
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
-from zlib import crc32
 
 from ..words.errors import BadMessageError, ProtocolError, SignatureError
 from .pieces import Body, Pieces, parts_of
+
+try:
+    # The same sum, in a tenth of the time: it uses what processors have for that.
+    from isal.isal_zlib import crc32
+except ImportError:
+    from zlib import crc32
 
 #: How far, in seconds, the time in a signature may lie from now, either way. 5 min: what Kerberos
 #: allows for clocks that differ.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
 import time
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -52,6 +55,30 @@ def test_what_is_sealed_is_opened(seal: Seal, size: int, about: bytes) -> None:
     body = os.urandom(size)
 
     assert seal.open(seal.seal(body, about), about) == body
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 100_000])
+def test_checksum_is_the_crc_32_that_everybody_has(size: int) -> None:
+    """So processes understand each other, whatever computes it."""
+    body = os.urandom(size)
+
+    sealed = bytes(Checksum("default").seal(body, ABOUT))
+
+    assert sealed == body + zlib.crc32(ABOUT + body).to_bytes(4, "big") + b"\x01"
+
+
+def test_checksum_needs_no_extra() -> None:
+    program = (
+        "import sys; sys.modules['isal'] = None\n"
+        "from atasks_ng.protocol.seals import Checksum\n"
+        f"sys.stdout.write(Checksum('default').seal(b'body', {ABOUT!r}).hex())\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == bytes(Checksum("default").seal(b"body", ABOUT)).hex()
 
 
 def test_large_body_is_opened_without_a_copy(seal: Seal) -> None:
