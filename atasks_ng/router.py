@@ -19,7 +19,7 @@ from .places.registry import Task
 from .protocol.calls import CallerTimes
 from .transport.base import ANY_QUEUE, Transport
 from .words import errors
-from .words.options import Limits, TaskOptions, check_name
+from .words.options import Limits, TaskOptions, check_name, check_tracebacks
 
 logger = logging.getLogger("atasks_ng.router")
 
@@ -52,6 +52,12 @@ class Router:
         max_in_flight: How many calls of this process, those made by tasks not counted, may be
             under way; the others wait, not even encoded.
         max_in_flight_bytes: The same by the size of their arguments.
+        tracebacks: What other processes are told of where an exception was raised in this one:
+            ``"full"``: files, lines, functions and sources; ``"names"``: functions and lines;
+            ``"off"``: nothing.
+
+    Raises:
+        OptionError: A name or a number is out of range, or there is no such ``tracebacks``.
     """
 
     def __init__(
@@ -65,10 +71,12 @@ class Router:
         max_payload_bytes: int | None = 4 * 1024 * 1024,
         max_in_flight: int = 10_000,
         max_in_flight_bytes: int = 64 * 1024 * 1024,
+        tracebacks: str = "full",
     ) -> None:
         check_name("namespace", namespace)
         self.namespace = namespace
         self.name = name or f"{socket.gethostname()}:{os.getpid()}"
+        self.tracebacks = check_tracebacks(tracebacks)
         self.limits = Limits(
             max_depth=max_depth,
             max_payload_bytes=max_payload_bytes,
@@ -125,7 +133,7 @@ class Router:
         port.check_usable(self.namespace, loop)
         lost = f"namespace {self.namespace!r} is used in another event loop"
         port.close(errors.ConnectionLostError(lost))
-        port.outgoing = Outgoing(place, transport, self.times, self.limits)
+        port.outgoing = Outgoing(place, transport, self.times, self.limits, self.tracebacks)
         return port.outgoing
 
     def _port(self, transport: Transport) -> Port:
@@ -185,6 +193,7 @@ class Router:
             concurrency,
             threads,
             self.limits.max_payload_bytes,
+            self.tracebacks,
         )
         if not server.copies:
             self._inline.open(self._incoming, threads)

@@ -272,6 +272,7 @@ async def serving() -> None:
         threads=4,
         grace=datetime.timedelta(seconds=30),
         name="worker 1",
+        tracebacks="names",
         heartbeat=10,
     ) as worker:
         assert_type(worker, Worker)
@@ -461,7 +462,7 @@ async def routers(transport: Transport) -> None:
     assert_type(router.is_performing, bool)
     assert_type([router.pending, router.performed, router.running], list[int])
     assert_type(await router.deactivate(grace=None), int)
-    Router("images", name="w", max_depth=10, worker_grace=5.0, cancel_grace=5.0)
+    Router("images", name="w", max_depth=10, worker_grace=5.0, tracebacks="off")
 
 
 def versions() -> None:

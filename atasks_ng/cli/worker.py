@@ -16,6 +16,7 @@ from ..places.namespaces import namespaces
 from ..router import DEFAULT_CONCURRENCY
 from ..transport.urls import URL_VARIABLE, default_url
 from ..words import errors
+from ..words.options import TRACEBACKS
 from ..worker.health import Address, refuse_taken
 from ..worker.serving import DEFAULT_GRACE, Worker, serve
 from ..worker.stopping import ignore_stop_signals
@@ -99,6 +100,13 @@ def add_parser(commands: Commands) -> None:
     )
     add("--name", help="name of the worker in logs and tracebacks (host name and process id)")
     add(
+        "--tracebacks",
+        choices=TRACEBACKS,
+        metavar="HOW",
+        help="what callers are told of where a task failed: full; names, without files and "
+        "sources; or off (full)",
+    )
+    add(
         "--health",
         type=_health,
         metavar="[HOST:]PORT",
@@ -157,6 +165,7 @@ def _worker(args: argparse.Namespace, url: str) -> Worker:
         threads=args.threads,
         grace=args.grace,
         name=args.name,
+        tracebacks=args.tracebacks,
     )
 
 
@@ -220,6 +229,8 @@ def child_command(args: argparse.Namespace, name: str, number: int = 1) -> list[
     command += [f"--grace={'none' if args.grace is None else args.grace}"]
     if args.threads is not None:
         command += [f"--threads={args.threads}"]
+    if args.tracebacks is not None:
+        command += [f"--tracebacks={args.tracebacks}"]
     if args.health is not None:
         command += [f"--health={args.health.after(number - 1)}"]
     return [*command, "--", *args.modules]

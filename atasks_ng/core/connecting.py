@@ -12,7 +12,7 @@ from ..router import DEFAULT_CONCURRENCY, Router, get_router
 from ..transport import Transport, transport_from_url
 from ..transport.urls import default_url, mask
 from ..words import errors
-from ..words.options import check_name
+from ..words.options import check_name, check_tracebacks
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,12 +26,15 @@ class Serving:
         threads: How many plain functions run at once; ``None``: as many as ``concurrency``
             allows, 32 at most.
         name: Name of the worker in logs and tracebacks; ``None`` leaves the router's.
+        tracebacks: What callers are told of where an exception was raised: ``"full"``,
+            ``"names"`` or ``"off"``; ``None`` leaves the router's.
     """
 
     queues: tuple[str, ...] | None = ("default",)
     concurrency: int = DEFAULT_CONCURRENCY
     threads: int | None = None
     name: str | None = None
+    tracebacks: str | None = None
 
     def __post_init__(self) -> None:
         for queue in self.queues or ():
@@ -41,6 +44,8 @@ class Serving:
         _check_count("concurrency", self.concurrency)
         if self.threads is not None:
             _check_count("threads", self.threads)
+        if self.tracebacks is not None:
+            check_tracebacks(self.tracebacks)
 
 
 class Connection:
@@ -142,6 +147,8 @@ class Connection:
         router = self.router
         if serving.name is not None:
             router.name = serving.name
+        if serving.tracebacks is not None:
+            router.tracebacks = serving.tracebacks
         await router.activate(
             transport,
             queues=serving.queues,

@@ -129,7 +129,8 @@ class _Consuming:
             call.outcome = exc  # it has ended; nobody is there to catch this
             return
         self._thrown = exc
-        payload = await payloads.encode_failure(self._codec, failures.describe(exc, "", ""))
+        record = failures.describe(exc, "", "", tracebacks=self._outgoing.tracebacks)
+        payload = await payloads.encode_failure(self._codec, record)
         changes = await self._changes()
         if call.state is PARKED:
             self._outgoing.ask(call, self._consumer.pull(call.id, THROW, payload, changes))

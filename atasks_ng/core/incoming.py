@@ -56,6 +56,7 @@ class Incoming:
         concurrency: How many bodies run at once, those that wait for other calls not counted.
         threads: How many plain functions run at once.
         max_payload_bytes: Largest result; ``None`` sets no limit.
+        tracebacks: What callers are told of where an exception was raised.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class Incoming:
         concurrency: int,
         threads: int,
         max_payload_bytes: int | None,
+        tracebacks: str,
     ) -> None:
         self.transport = transport
         #: Envelopes to bytes, as the transport takes them.
         self.encode = envelopes.encode_in_pieces if transport.takes_pieces else envelopes.encode
         self.worker = worker
+        self.tracebacks = tracebacks
         self.loop = asyncio.get_running_loop()
         self.performed = 0
         self._max_payload = max_payload_bytes

@@ -56,6 +56,8 @@ class Outgoing:
         transport: A connected transport.
         times: Patience of the caller.
         limits: Bounds of what it may ask for.
+        tracebacks: What workers are told of where an exception was raised that is thrown into a
+            generator of theirs.
     """
 
     def __init__(
@@ -64,9 +66,11 @@ class Outgoing:
         transport: Transport,
         times: CallerTimes,
         limits: Limits,
+        tracebacks: str,
     ) -> None:
         self.transport = transport
         self._encode = envelopes.encode_in_pieces if transport.takes_pieces else envelopes.encode
+        self.tracebacks = tracebacks
         self.loop = asyncio.get_running_loop()
         self._namespace = namespace
         self._limits = limits

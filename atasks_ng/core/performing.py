@@ -119,7 +119,7 @@ class Performing:
             payload = await self._description(exc, call.thrown)
         except Exception:
             # Refused by the codec, or it has code of its own that fails whoever looks at it.
-            summary = failures.summary_of(exc)
+            summary = failures.summary_of(exc, self._incoming.tracebacks)
             try:
                 # Not in the open if it can be had otherwise: the codec may encrypt.
                 payload = await self._description(errors.RemoteError(*summary))
@@ -129,9 +129,12 @@ class Performing:
         return envelopes.Failure(call.id, self._uncancelled(), changes, payload)
 
     async def _description(self, exc: BaseException, thrown: BaseException | None = None) -> bytes:
-        record = failures.describe(exc, self._incoming.worker, self._task.name, thrown)
+        incoming = self._incoming
+        record = failures.describe(
+            exc, incoming.worker, self._task.name, thrown, tracebacks=incoming.tracebacks
+        )
         payload = await payloads.encode_failure(self._codec, record)
-        self._incoming.check_size(payload, f"the failure of {self._task.name!r}")
+        incoming.check_size(payload, f"the failure of {self._task.name!r}")
         return payload
 
     async def _changes(self) -> envelopes.Baggage | None:

@@ -21,13 +21,18 @@ from typing import Any
 
 from ..words.errors import RemoteError
 from ..words.modules import local_name, real_name
-from . import tracebacks
+from .tracebacks import frames_of, place_of, rebuild_traceback
 
 # Bounds: what a chain or group may cost on the wire and at the caller.
 MAX_EXCEPTIONS = 10_000
 MAX_TEXT = 64 * 1024
 
 _MISSING: Any = object()
+
+# Of classes whose text is a traceback, with files and sources: the causes that the process pools
+# of the standard library, and those made after them, give to what their processes raise.
+_TEXTS_OF_TRACEBACKS = ("RemoteTraceback", "_RemoteTraceback")
+_WITHHELD = "a traceback of another process, which this worker does not tell"
 
 # Classes defined inside functions can share one name: in the process that wrote an exception
 # down, its class is found by identity.
@@ -39,23 +44,31 @@ _classes_by_key: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDicti
 
 
 def describe(
-    exc: BaseException, where: str, task: str, thrown: BaseException | None = None
+    exc: BaseException,
+    where: str,
+    task: str,
+    thrown: BaseException | None = None,
+    *,
+    tracebacks: str = "full",
 ) -> dict[str, Any]:
     """
     Return an exception as a tree of dicts, lists, strings, numbers and its own values.
 
     Args:
         exc: The exception.
-        where: Name of the worker that raised it, for the traceback.
+        where: Name of the worker that raised it, for the traceback; empty for a caller.
         task: Name of the task, for the traceback.
         thrown: What the other side had thrown in; the record says where it stands in the tree.
+        tracebacks: What is told of where each of them was raised: ``"full"``, ``"names"`` or
+            ``"off"``.
     """
     table: list[BaseException] = []
     index: dict[int, int] = {}
     _collect(exc, table, index)
-    records = [_describe_one(each, index) for each in table]
+    place = place_of(where, tracebacks)
+    records = [_describe_one(each, index, place, tracebacks) for each in table]
     frames: list[Any] = records[0]["frames"]
-    frames.insert(0, [f"<worker {where}>", 1, task, ""])
+    frames.insert(0, [place, 1, task, ""])
     return {"errors": records, "thrown": None if thrown is None else index.get(id(thrown))}
 
 
@@ -72,7 +85,9 @@ def _collect(exc: BaseException, table: list[BaseException], index: dict[int, in
             todo += reversed(each.exceptions)
 
 
-def _describe_one(exc: BaseException, index: dict[int, int]) -> dict[str, Any]:
+def _describe_one(
+    exc: BaseException, index: dict[int, int], place: str, tracebacks: str
+) -> dict[str, Any]:
     cls = type(exc)
     record: dict[str, Any] = {
         "module": real_name(cls.__module__),
@@ -85,8 +100,10 @@ def _describe_one(exc: BaseException, index: dict[int, int]) -> dict[str, Any]:
         "cause": index.get(id(exc.__cause__)),
         "context": index.get(id(exc.__context__)),
         "suppress": exc.__suppress_context__,
-        "frames": list(tracebacks.frames_of(exc.__traceback__)),
+        "frames": list(frames_of(exc.__traceback__, place, tracebacks)),
     }
+    if _is_withheld(cls, tracebacks):
+        record |= {"text": _WITHHELD, "args": [_WITHHELD], "attributes": {"tb": _WITHHELD}}
     if isinstance(exc, BaseExceptionGroup):
         record["args"] = [exc.message]
         record["members"] = [index[id(each)] for each in exc.exceptions if id(each) in index]
@@ -99,10 +116,21 @@ def _key(cls: type) -> str:
     return key
 
 
-def summary_of(exc: BaseException) -> list[str]:
-    """Return the arguments of the ``RemoteError`` that stands for an exception."""
+def summary_of(exc: BaseException, tracebacks: str = "full") -> list[str]:
+    """
+    Return the arguments of the ``RemoteError`` that stands for an exception.
+
+    Args:
+        exc: The exception.
+        tracebacks: What is told of where it was raised. See :func:`describe`.
+    """
     cls = type(exc)
-    return [f"{real_name(cls.__module__)}.{cls.__qualname__}", _text_of(exc)]
+    text = _WITHHELD if _is_withheld(cls, tracebacks) else _text_of(exc)
+    return [f"{real_name(cls.__module__)}.{cls.__qualname__}", text]
+
+
+def _is_withheld(cls: type, tracebacks: str) -> bool:
+    return tracebacks != "full" and cls.__name__ in _TEXTS_OF_TRACEBACKS
 
 
 def _text_of(exc: BaseException) -> str:
@@ -196,7 +224,7 @@ def _taken_back(exc: BaseException, record: dict[str, Any]) -> BaseException:
     """Return an exception that was thrown into a generator, with what it got there."""
     for note in record["notes"][len(getattr(exc, "__notes__", ())) :]:
         exc.add_note(note)
-    return _with_traceback(exc, tracebacks.rebuild(record["frames"], exc.__traceback__))
+    return _with_traceback(exc, rebuild_traceback(record["frames"], exc.__traceback__))
 
 
 def _with_traceback(exc: BaseException, tb: TracebackType | None) -> BaseException:
@@ -235,7 +263,7 @@ def _rebuild_one(record: dict[str, Any], made: dict[int, BaseException]) -> Base
         exc = _unknown(record)
     if record["notes"]:
         assign(exc, "__notes__", list(record["notes"]))
-    return _with_traceback(exc, tracebacks.rebuild(record["frames"]))
+    return _with_traceback(exc, rebuild_traceback(record["frames"]))
 
 
 # What every exception has of its own; notes travel apart from attributes.

@@ -3,6 +3,9 @@ Tracebacks as plain data, and back.
 
 A frame is written down as file, line, function and source. What is rebuilt prints like what was
 written down, also where the file does not exist; it is for reading, and holds no variables.
+
+How much is written down is an option, ``tracebacks``: ``"full"``; ``"names"``, functions and lines,
+with who tells in place of the file and no source; ``"off"``, nothing but who does not tell.
 """
 
 from __future__ import annotations
@@ -23,17 +26,55 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # -- writing down ------------------------------------------------------------------------------
 
 
-def frames_of(tb: TracebackType | None) -> Iterator[list[Any]]:
-    """Yield file, line, function and source of each frame that is not of this library."""
+def place_of(worker: str, tracebacks: str = "full") -> str:
+    """
+    Return what stands in place of a file in the frame that says who tells.
+
+    Args:
+        worker: Name of the worker; empty for a caller.
+        tracebacks: How much it tells.
+    """
+    who = f"worker {worker}" if worker else "caller"
+    return f"<{who}>" if tracebacks in ("full", "names") else f"<{who}, which does not tell where>"
+
+
+def frames_of(
+    tb: TracebackType | None, place: str, tracebacks: str = "full"
+) -> Iterator[list[Any]]:
+    """
+    Yield file, line, function and source of each frame that is not of this library.
+
+    Args:
+        tb: The traceback.
+        place: What stands in place of files, if they are not told.
+        tracebacks: How much is told; anything but ``"full"`` and ``"names"`` is ``"off"``.
+    """
+    if tracebacks not in ("full", "names"):
+        return
     frames = [(frame, line) for frame, line in traceback.walk_tb(tb) if not _is_ours(frame)]
     if len(frames) > MAX_FRAMES:
         half = MAX_FRAMES // 2
         frames = frames[:half] + frames[-half:]
+    yield from _names_of(frames, place) if tracebacks == "names" else _sources_of(frames)
+
+
+def _sources_of(frames: list[tuple[FrameType, int]]) -> Iterator[list[Any]]:
     for frame, line in frames:
         code = frame.f_code
         linecache.lazycache(code.co_filename, frame.f_globals)
         source = linecache.getline(code.co_filename, line).strip()
         yield [code.co_filename, line, code.co_name, source]
+
+
+def _names_of(frames: list[tuple[FrameType, int]], place: str) -> Iterator[list[Any]]:
+    # What another worker told stays in its name, if that is known.
+    remote = "<remote>"
+    for frame, line in frames:
+        code = frame.f_code
+        is_rebuilt = code.co_code == _TEMPLATE.co_code
+        if is_rebuilt and code.co_filename.startswith("<worker "):
+            remote = code.co_filename
+        yield [remote if is_rebuilt else place, line, code.co_name, ""]
 
 
 def _is_ours(frame: FrameType) -> bool:
@@ -63,7 +104,9 @@ def _template() -> CodeType:
 _TEMPLATE = _template()
 
 
-def rebuild(frames: list[list[Any]], found: TracebackType | None = None) -> TracebackType | None:
+def rebuild_traceback(
+    frames: list[list[Any]], found: TracebackType | None = None
+) -> TracebackType | None:
     """Return a traceback object that prints like the one written down, with another behind it."""
     for filename, line, name, source in reversed(frames):
         _remember_source(filename, line, source)

@@ -13,6 +13,9 @@ from .errors import OptionError
 #: Executors that can be named: where the body of a task runs.
 EXECUTORS = ("loop", "thread")
 
+#: What others can be told of where an exception was raised.
+TRACEBACKS = ("full", "names", "off")
+
 # Names become routing keys: a narrow alphabet, and short enough for the prefix before them.
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,100}\Z")
 
@@ -113,6 +116,14 @@ def check_name(what: str, name: object) -> str:
             f"{what}={name!r} is not a name: use 1 to 100 letters, digits, '_', '.' and '-'"
         )
     return name
+
+
+def check_tracebacks(tracebacks: object) -> str:
+    """Return what is told of where exceptions were raised, or raise :class:`OptionError`."""
+    if not isinstance(tracebacks, str) or tracebacks not in TRACEBACKS:
+        allowed = ", ".join(map(repr, TRACEBACKS))
+        raise OptionError(f"tracebacks={tracebacks!r} does not exist: use one of {allowed}")
+    return tracebacks
 
 
 def seconds(what: str, value: object) -> float | None:

@@ -206,6 +206,7 @@ def serve(
     threads: int | None = None,
     grace: float | datetime.timedelta | None = DEFAULT_GRACE,
     name: str | None = None,
+    tracebacks: str | None = None,
     **options: Any,
 ) -> Worker:
     """
@@ -224,18 +225,21 @@ def serve(
         grace: Seconds, or a timedelta, that running calls have to end when the worker stops; then
             they are cancelled and handed back to their queue. ``None`` waits for all.
         name: Name of this worker in logs and tracebacks; host name and process id by default.
+        tracebacks: What callers are told of where a task failed: ``"full"``: files, lines,
+            functions and sources; ``"names"``: functions and lines; ``"off"``: nothing. ``None``
+            leaves what the router has, ``"full"`` unless it was made with another.
         options: Further options of the transport.
 
     Returns:
         A worker, not open yet: enter it with ``async with``.
 
     Raises:
-        OptionError: A name or a number is out of range.
+        OptionError: A name or a number is out of range, or there is no such ``tracebacks``.
         BadURLError: When it is entered: the URL cannot be used.
         ConnectionLostError: When it is entered: nobody answers there.
         UsageError: When it is entered: this process serves the namespace already.
     """
-    serving = Serving(_names(queues), concurrency, threads, name)
+    serving = Serving(_names(queues), concurrency, threads, name, tracebacks)
     names = _names(namespace)
     if not names:
         raise errors.OptionError("namespace=() is empty: name at least one namespace to serve")

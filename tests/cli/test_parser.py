@@ -111,6 +111,7 @@ def test_grace_may_be_none() -> None:
 def test_child_command_says_what_the_supervisor_was_told() -> None:
     given = ["--namespace=x", "--namespace=y", "--queue=gpu", "--concurrency=7", "--threads=2"]
     given += ["--grace=2.5", "--log-level=debug", "--url=amqp://me:secret@broker/"]
+    given += ["--tracebacks=names"]
     args = parse("worker", *given, "--processes=3", "a", "b.py")
 
     command = child_command(args, "w-1")
@@ -120,8 +121,15 @@ def test_child_command_says_what_the_supervisor_was_told() -> None:
     child = parse(*command[3:])
     assert child.name == "w-1"
     assert child.processes is child.url is None
-    for name in ("modules", "namespaces", "queues", "concurrency", "threads", "grace", "log_level"):
+    same = ["modules", "namespaces", "queues", "concurrency", "threads", "grace", "log_level"]
+    for name in [*same, "tracebacks"]:
         assert getattr(child, name) == getattr(args, name)
+
+
+def test_child_command_leaves_to_the_modules_what_it_was_not_told() -> None:
+    args = parse("worker", "m", "--processes", "1")
+
+    assert parse(*child_command(args, "w-1")[3:]).tracebacks is None
 
 
 def test_child_command_keeps_no_limit() -> None:

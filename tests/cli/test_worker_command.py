@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,7 @@ async def begin(command: Command, task: object, mark: Path, jobs: Jobs) -> async
         ),
         (["jobs", "--url", f"{NOWHERE}?cafile=/nosuch"], "cafile= would be ignored.*amqps://"),
         (["jobs", "--url", NOWHERE, "--health", "x"], "--health: health address 'x': give PORT"),
+        (["jobs", "--url", NOWHERE, "--tracebacks", "x"], "--tracebacks:.*full.*names.*off"),
     ],
 )
 async def test_worker_that_cannot_work_says_why_and_exits_2(
@@ -180,6 +182,33 @@ async def test_worker_performs_calls_and_stops_in_order(
     command.process.send_signal(signal.SIGINT)
     await command.says("worker left stopped: performed 1 calls, handed back 0")
     assert await command.ends() == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--processes", "1"]])
+@pytest.mark.parametrize("how", ["full", "names", "off"])
+async def test_worker_tells_its_callers_where_a_task_failed_or_does_not(
+    start: StartCommand, caller: Jobs, amqp_url: str, how: str, options: list[str]
+) -> None:
+    told = ["--name=left", f"--tracebacks={how}"]
+    command = await start("worker", "jobs", "--url", amqp_url, *told, *options)
+    await command.says(r"worker left(-1)? ready")
+
+    with pytest.raises(FileNotFoundError) as caught:
+        await caller.hold("/nosuch/folder/mark")
+
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    begin = next(n for n, each in enumerate(frames) if each.filename.startswith("<worker left"))
+    files = [each.filename for each in frames[begin:]]
+    names = [each.name for each in frames[begin:]]
+    name = "left-1" if options else "left"
+    if how == "full":
+        assert files[0] == f"<worker {name}>"
+        assert files[1].endswith("jobs.py")
+    elif how == "names":
+        assert set(files) == {f"<worker {name}>"}
+        assert names[:2] == ["jobs:hold", "hold"]
+    else:
+        assert files == [f"<worker {name}, which does not tell where>"]
 
 
 async def test_file_gives_tasks_the_names_that_its_importers_see(

@@ -20,10 +20,11 @@ from atasks_ng.cli import main
 from atasks_ng.codecs import CompressedCodec
 from atasks_ng.codecs.forms import bounds, containers
 from atasks_ng.protocol import callee, failures, tracebacks
+from atasks_ng.router import Router
 from atasks_ng.testing.broker import PrivateBroker, find_server, free_port
 from atasks_ng.transport.backends.amqp.declaring import DEAD_QUEUE
 from atasks_ng.transport.backends.amqp.settings import Settings
-from atasks_ng.words.options import Limits, TaskOptions
+from atasks_ng.words.options import TRACEBACKS, Limits, TaskOptions
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "SECURITY.rst").read_text()
@@ -244,6 +245,14 @@ def test_limits_are_those_of_the_code(row: str, value: int, unit: int, word: str
     number = f"{value // unit:,}"
     plain = str(value // unit)
     assert re.search(rf"(?<![\d,])({number}|{plain})(?![\d,]\d)[^\d]*{word}", line)
+
+
+def test_what_callers_can_be_told_is_what_there_is() -> None:
+    rows = re.findall(r'^``tracebacks="(\w+)"`` +(.+)$', TEXT, re.MULTILINE)
+
+    assert [word for word, _ in rows] == list(TRACEBACKS)
+    default = inspect.signature(Router).parameters["tracebacks"].default
+    assert [word for word, text in rows if text.endswith("the default")] == [default]
 
 
 def test_errors_that_are_named_exist() -> None:

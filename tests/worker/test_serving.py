@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from atasks_ng import atask, connect, current_call, errors, serve
-from atasks_ng.router import get_router
+from atasks_ng.router import Router, get_router
 from atasks_ng.transport import get_transport, urls
 from atasks_ng.transport.backends.loopback import LoopbackTransport
 
@@ -177,6 +178,46 @@ def test_repr_and_url_show_no_password() -> None:
     assert "secret" not in repr(worker)
 
 
+async def fail() -> None:
+    raise LookupError("on purpose")
+
+
+async def files_told(task: Any) -> list[str]:
+    """Return the places that the traceback of a failed call names, the worker's first."""
+    with pytest.raises(LookupError) as caught:
+        await task()
+    files = [frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)]
+    return files[next(n for n, file in enumerate(files) if file.startswith("<worker ")) :]
+
+
+@pytest.mark.parametrize(
+    ("how", "files"),
+    [
+        ("full", ["<worker left>", __file__]),
+        ("names", ["<worker left>", "<worker left>"]),
+        ("off", ["<worker left, which does not tell where>"]),
+    ],
+)
+async def test_worker_tells_of_failures_what_it_was_told(
+    namespace: str, how: str, files: list[str]
+) -> None:
+    task = atask(fail, name="fail", namespace=namespace)
+
+    async with serve(LOOPBACK, namespace=namespace, name="left", tracebacks=how):
+        assert await files_told(task) == files
+
+
+@pytest.mark.parametrize("role", [serve, connect])
+async def test_worker_that_was_told_nothing_tells_what_its_router_does(
+    namespace: str, role: Any
+) -> None:
+    task = atask(fail, name="fail", namespace=namespace)
+    Router(namespace, name="left", tracebacks="off")
+
+    async with role(LOOPBACK, namespace=namespace):
+        assert await files_told(task) == ["<worker left, which does not tell where>"]
+
+
 # -- failing -----------------------------------------------------------------------------------
 
 
@@ -232,6 +273,8 @@ async def test_second_worker_for_a_namespace_is_refused(namespace: str, scheme: 
         {"namespace": "no/slashes"},
         {"grace": -1},
         {"grace": "soon"},
+        {"tracebacks": "none"},
+        {"tracebacks": True},
     ],
 )
 def test_option_out_of_range_is_refused(options: dict[str, Any]) -> None:
@@ -242,3 +285,12 @@ def test_option_out_of_range_is_refused(options: dict[str, Any]) -> None:
 async def test_option_that_the_transport_lacks_is_refused(namespace: str) -> None:
     with pytest.raises(TypeError, match="colour"):
         await serve(LOOPBACK, namespace=namespace, colour="red").open()
+
+
+def test_tracebacks_that_do_not_exist_are_refused_with_those_that_do() -> None:
+    for refuse in (lambda: serve(LOOPBACK, tracebacks="none"), lambda: Router(tracebacks="none")):
+        with pytest.raises(errors.OptionError) as caught:
+            refuse()
+
+        expected = "tracebacks='none' does not exist: use one of 'full', 'names', 'off'"
+        assert str(caught.value) == expected
