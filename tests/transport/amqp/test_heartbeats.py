@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -344,9 +345,13 @@ def test_a_loop_that_is_closed_is_given_up(pair: tuple[socket.socket, socket.soc
     near.close()
     has_ended = far.has_ended.wait(5)
     can_beat = wire.transport.can_beat
+    gone, end = weakref.ref(wire), time.monotonic() + 5
     with warnings.catch_warnings(action="ignore", category=ResourceWarning):
         del wire
-        gc.collect()
+        # The thread may hold it for a moment more, having just closed its socket.
+        while gone() is not None and time.monotonic() < end:
+            gc.collect()
+            time.sleep(0.001)
     far.close()
 
     assert has_ended
