@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from typing import Any, NamedTuple, TypeVar
 
@@ -178,15 +179,16 @@ def tell_sent(call: InlinedCall) -> None:
 
 
 def tell_begun(call: InlinedCall) -> float:
-    """Tell those who listen that a body begins; return when, in the loop's time."""
+    """Tell those who listen that a body begins; return when, by the clock that is read below."""
     hooks.emit(hooks.CallStarted(call.id, call.found.name, call.namespace, call.worker))
-    return asyncio.get_running_loop().time()
+    return time.monotonic()
 
 
 def tell_ended(call: InlinedCall, outcome: str, begun: float) -> None:
     """Tell those who listen that a body has ended."""
     if call.is_expired:
         outcome = "refusal"
-    seconds = asyncio.get_running_loop().time() - begun
+    # Not the loop's time: what a loop has left behind ends without one.
+    seconds = time.monotonic() - begun
     names = (call.id, call.found.name, call.namespace, call.worker)
     hooks.emit(hooks.CallPerformed(*names, outcome, seconds))

@@ -635,6 +635,29 @@ async def test_listeners_hear_of_calls() -> None:
     assert told[2].seconds >= 0
 
 
+def test_listeners_hear_of_calls_that_outlast_their_loop() -> None:
+    told: list[Any] = []
+    complaints: list[Any] = []
+    kept: list[Any] = []
+
+    async def main() -> None:
+        kept.append(suspended(1))
+        kept[0].send(None)
+
+    stop = hooks.listen(told.append)
+    try:
+        run(main(), url=URL)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "unraisablehook", complaints.append)
+            kept.clear()
+            gc.collect()
+    finally:
+        stop()
+
+    assert complaints == []
+    assert [type(record).__name__ for record in told][-1] == "CallPerformed"
+
+
 # -- async generators ------------------------------------------------------------------------
 
 
