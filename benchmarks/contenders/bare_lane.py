@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -108,6 +109,7 @@ async def serve(place: Place) -> None:
 async def connect(place: Place) -> AsyncIterator[Calls]:
     """Yield how to publish a request and await its answer."""
     links, out, inbox, _work = await _open(place.url)
-    yield await _Caller(out, inbox, place.key, f"{place.key}.caller").open()
+    # Of this process alone: answers to one that went before it are not for this one.
+    yield await _Caller(out, inbox, place.key, f"{place.key}.caller.{os.getpid()}").open()
     for link in links:
         await link.close()

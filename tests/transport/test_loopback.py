@@ -7,9 +7,11 @@ import asyncio
 import pytest
 
 from atasks_ng import atask, connect, current_call, serve
-from atasks_ng.transport import transport_from_url
+from atasks_ng.codecs import MsgpackCodec
+from atasks_ng.router import get_router
+from atasks_ng.transport import get_transport, transport_from_url
 from atasks_ng.transport.base import LoopbackTransport
-from atasks_ng.words.errors import BadURLError, OptionError
+from atasks_ng.words.errors import BadURLError, OptionError, WrongLoopError
 
 
 @atask
@@ -38,6 +40,39 @@ async def test_calls_nest_in_any_queue_with_one_slot() -> None:
             depth = await nested_in_another_queue(50)
 
     assert depth == 50
+
+
+@pytest.mark.parametrize("url", ["loopback://", "loopback://?copy=0"])
+async def test_another_event_loop_raises_while_the_connected_one_runs(url: str) -> None:
+    async with connect(url):
+
+        def elsewhere() -> None:
+            with pytest.raises(WrongLoopError, match="run_coroutine_threadsafe"):
+                asyncio.run(queue_of_call())
+            with pytest.raises(WrongLoopError):
+                asyncio.run(transport.connect())
+
+        transport = get_transport()
+        assert transport is not None
+        await asyncio.wait_for(asyncio.to_thread(elsewhere), 5)
+        assert await queue_of_call() == "default"
+
+
+def test_transport_of_a_loop_that_is_over_connects_in_the_next_one() -> None:
+    MsgpackCodec()
+    transport = LoopbackTransport()
+    asyncio.run(transport.connect())
+
+    async def again() -> str:
+        router = get_router()
+        await router.activate(transport)
+        try:
+            return await queue_of_call()
+        finally:
+            await router.deactivate(0)
+
+    assert asyncio.run(again()) == "default"
+    assert not transport.is_linked
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from contextvars import Context
 from urllib.parse import parse_qsl
 
 from ...protocol.pieces import Body
-from ...words.errors import BadURLError, NotConnectedError, OptionError
+from ...words.errors import BadURLError, NotConnectedError, OptionError, WrongLoopError
 from ..base import ANY_QUEUE, NESTED, PROCESS, ROOT, WORKERS, Delivery, Message, Transport
 from ..urls import flag, mask
 
@@ -66,11 +66,28 @@ class LoopbackTransport(Transport):
         self._hub: _Hub | None = None
 
     async def connect(self) -> None:
-        """Join the other loopback transports of this namespace and loop."""
-        if self._hub is None:
+        """
+        Join the other loopback transports of this namespace and loop.
+
+        Raises:
+            WrongLoopError: It is connected in another event loop.
+        """
+        self.check_usable()
+        if self._hub is None or self._hub.is_over:
             self._hub = _Hub.of(asyncio.get_running_loop(), self.namespace)
             self._hub.transports.add(self)
             self.is_linked = True
+
+    def check_usable(self) -> None:
+        """
+        Raise if it cannot be used from here.
+
+        Raises:
+            WrongLoopError: It is connected in another event loop, which is there.
+        """
+        hub = self._hub
+        if hub is not None and not hub.is_over and not hub.is_of(asyncio.get_running_loop()):
+            raise WrongLoopError(self.namespace)
 
     async def disconnect(self) -> None:
         """Leave; what was delivered here and is not settled goes to another worker."""
@@ -154,6 +171,7 @@ class _Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         # A strong reference would keep the loop, the key of the table, alive for ever.
         self._loop = weakref.proxy(loop)
+        self._loop_ref = weakref.ref(loop)
         self._queues: dict[tuple[str, bool], _Queue] = {}
         self.transports: set[LoopbackTransport] = set()
         #: Who has been handed a request and has not settled it, by the identity of the call.
@@ -164,6 +182,16 @@ class _Hub:
     def of(cls, loop: asyncio.AbstractEventLoop, namespace: str) -> _Hub:
         hubs = _hubs.setdefault(loop, {})
         return hubs.setdefault(namespace, cls(loop))
+
+    @property
+    def is_over(self) -> bool:
+        """True if its event loop runs no more."""
+        loop = self._loop_ref()
+        return loop is None or loop.is_closed()
+
+    def is_of(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Return True if an event loop is the one that it belongs to."""
+        return self._loop_ref() is loop
 
     def post(self, sender: LoopbackTransport, message: Message) -> None:
         if message.kind in (ROOT, NESTED):

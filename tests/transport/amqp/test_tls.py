@@ -253,6 +253,19 @@ def test_all_unused_options_of_tls_are_named() -> None:
         AMQPTransport("tls", "amqp://host/?keyfile=a&certfile=b")
 
 
+@pytest.mark.parametrize("name", ["cafile", "capath", "certfile", "keyfile"])
+def test_file_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    url = f"amqps://me:secret@host/?{name}={missing}"
+
+    with pytest.raises(OptionError, match=f"{name}=.*{missing}.*no such file") as caught:
+        AMQPTransport("tls", url)
+    missing.touch()
+    AMQPTransport("tls", url)
+
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("value", ["1", "true", "yes"])
 def test_url_alone_cannot_turn_verification_off(value: str) -> None:
     with pytest.raises(BadURLError, match="unsafe_no_verify=True") as caught:

@@ -23,7 +23,8 @@ NOT_ALLOWED = 530
 _ALERT = re.compile(r"b\W*x15\W*x03")
 
 _HOW_TO_PERMIT = (
-    "have the operator permit it (rabbitmqctl set_permissions), or declare it beforehand"
+    "have the operator permit it (`atasks-ng permissions` prints what to permit), or, where "
+    "something does not exist, declare it beforehand (`atasks-ng declare`)"
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
 from collections.abc import Awaitable, Callable
 
@@ -90,6 +91,8 @@ class Settings:
             raise OptionError(f"insecure={self.insecure!r} does not exist: use one of {allowed}")
         for url in self.urls:
             _refuse_unused(url)
+        for url in self.urls:
+            _refuse_missing(url)
             self._check_verified(url)
             if self.insecure == "refuse":
                 risks.refuse(url, self._has_login)
@@ -153,8 +156,18 @@ def _refuse_unused(url: URL) -> None:
         )
 
 
+def _refuse_missing(url: URL) -> None:
+    """Refuse files that are not there: with each try to connect it would be the same."""
+    for name in _FILES:
+        path = url.query.get(name)
+        if path is not None and not os.path.exists(path):
+            raise OptionError(f"{name}={path!r}: there is no such file or folder")
+
+
 # What aiormq takes for TLS.
 _OF_TLS = ("cadata", "cafile", "capath", "certfile", "keyfile", "no_verify_ssl")
+
+_FILES = ("cafile", "capath", "certfile", "keyfile")
 
 _DURATIONS = ("heartbeat", "request_timeout", "reply_expires", "reconnect_delay", "access_grace")
 
