@@ -40,6 +40,7 @@ OUTSIDE = {
     "yarl": ["transport.backends.amqp"],
     "cloudpickle": ["codecs.cloudpickle_codec"],
     "cryptography": ["codecs.encrypted_codec"],
+    "isal": ["protocol.seals"],
     "msgpack": ["protocol.envelopes", "codecs"],
     "opentelemetry": ["core.context", "observe"],
     "typeguard": ["core.validation"],
