@@ -65,11 +65,13 @@ def test_transport_of_a_loop_that_is_over_connects_in_the_next_one() -> None:
 
     async def again() -> str:
         router = get_router()
+        await transport.connect()
         await router.activate(transport)
         try:
             return await queue_of_call()
         finally:
             await router.deactivate(0)
+            await transport.disconnect()
 
     assert asyncio.run(again()) == "default"
     assert not transport.is_linked
