@@ -11,7 +11,7 @@ from typing import Any
 
 from .core.consuming import consume
 from .core.incoming import Incoming
-from .core.inline import Inline
+from .core.inline.performing import Inline
 from .core.outgoing import Outgoing, perform
 from .core.port import Port
 from .places.namespaces import namespaces

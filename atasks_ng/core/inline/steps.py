@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextvars import Token
 from typing import Any
 
-from ..places.current import Running, running
-from ..words import errors, hooks
-from .inlined import InlinedCall, in_time, tell_begun, tell_ended
+from ...places.current import Running, running
+from ...words import errors, hooks
+from .calls import InlinedCall, in_time, tell_begun, tell_ended
 
 
 class Steps:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Awaitable
 from typing import Any, NamedTuple, TypeVar
 
-from ..places.current import Running, deadline
-from ..places.registry import Task
-from ..words import errors, hooks
-from ..words.ids import new_id
+from ...places.current import Running, deadline
+from ...places.registry import Task
+from ...words import errors, hooks
+from ...words.ids import new_id
 
 T = TypeVar("T")
 

@@ -14,17 +14,17 @@ from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
-from ..places.current import deadline, running
-from ..places.namespaces import Namespace
-from ..places.registry import COROUTINE, Task
-from ..words import errors, hooks
-from ..words.options import Limits, TaskOptions
-from .consuming import consume
-from .executors import Executors
-from .incoming import Incoming
-from .inlined import InlinedCall, in_time, tell_sent, told
-from .outgoing import Outgoing, perform
-from .stepping import InlinedSteps, Steps, reset
+from ...places.current import deadline, running
+from ...places.namespaces import Namespace
+from ...places.registry import COROUTINE, Task
+from ...words import errors, hooks
+from ...words.options import Limits, TaskOptions
+from ..consuming import consume
+from ..executors import Executors
+from ..incoming import Incoming
+from ..outgoing import Outgoing, perform
+from .calls import InlinedCall, in_time, tell_sent, told
+from .steps import InlinedSteps, Steps, reset
 
 logger = logging.getLogger("atasks_ng.worker")
 
@@ -72,7 +72,7 @@ class Inline:
     async def perform(
         self, task: Task, options: TaskOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        """Await the body of a task. For the arguments see :func:`.outgoing.perform`."""
+        """Await the body of a task. For the arguments see :func:`..outgoing.perform`."""
         underway = self._usable()
         if underway is None:
             return await perform(self._connected, task, options, args, kwargs)
@@ -100,7 +100,7 @@ class Inline:
     async def consume(
         self, task: Task, options: TaskOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Any, Any]:
-        """Run an async generator. For the arguments see :func:`.consuming.consume`."""
+        """Run an async generator. For the arguments see :func:`..consuming.consume`."""
         underway = self._usable()
         if underway is None:
             steps = Steps(consume(self._connected, task, options, args, kwargs))
