@@ -9,7 +9,7 @@ from typing import Any
 from yarl import URL
 
 from ....words.errors import BadURLError
-from ...urls import mask, split_urls
+from ...urls import flag, mask, split_urls
 
 _FORM = "the form is amqp://user:password@host:5672/virtual-host"
 _UNREADABLE = "its host cannot be read, or its port is no number or out of range"
@@ -18,7 +18,6 @@ _HINT = "characters like '/', '@', '?' or '#' are written as %2F, %40, %3F, %23"
 # In a password that was not escaped. What follows would be shown as a port, a virtual host or the
 # name of an option.
 _AFTER_HOST = re.compile(r"://[^/?#]*(?:#|[/?].*[@#])", re.DOTALL)
-_FALSE, _TRUE = ("0", "no", "off", "false"), ("1", "yes", "on", "true")
 
 #: What aiormq takes from a URL.
 _OF_AIORMQ = (
@@ -109,12 +108,6 @@ def _value(text: str, name: str, told: str) -> Any:
         raise BadURLError(mask(text), f"{name}={told!r}: {exc}") from None
 
 
-def _flag(told: str) -> bool:
-    if told.lower() not in _TRUE + _FALSE:
-        raise ValueError(f"give one of {', '.join(_TRUE + _FALSE)}")
-    return told.lower() in _TRUE
-
-
 def _whole(told: str) -> int:
     try:
         return int(told)
@@ -141,7 +134,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "reconnect_delay": _seconds,
     "access_grace": _seconds,
     "max_message_bytes": _whole,
-    "fast": _flag,
-    "confirms": _flag,
+    "fast": flag,
+    "confirms": flag,
     "insecure": str,
 }
