@@ -403,7 +403,9 @@ def codecs() -> None:
     SignedCodec(MsgpackCodec(), key=lambda: ("the key of now", b"and another"))
     SignedCodec(MsgpackCodec(), 42)  # type: ignore[arg-type]
     PickleCodec(key="the key of now")
-    CloudpickleCodec("default", unsafe_no_signature=True)
+    PickleCodec(allow=["decimal.Decimal"])
+    PickleCodec(allow=[Point])  # type: ignore[list-item]
+    CloudpickleCodec("default", unsafe_no_signature=True, allow=("images", "decimal"))
     assert_type(KeyRing("the key of now").derive("mine").current.secret, bytes)
     assert_type(Seal().open(b"", b""), bytes | memoryview)
     ReversingCodec(namespace="default")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import pickle
 import sys
 from typing import Any
 
 from ..words.errors import DecodeError, EncodeError, IncompatibleError
 from .paths import has_attributes, locate, shown, type_name
-from .pickling import PicklingCodec
+from .pickling import PicklingCodec, undecodable
 
 # Bytecode travels, and its meaning changes with each minor version.
 _VERSION = bytes(sys.version_info[:2])
@@ -35,9 +34,17 @@ class CloudpickleCodec(PicklingCodec):
         unsafe_no_signature: True lets messages leave the process unsigned if there is no key, so
             that everybody who can write to the broker can run code here; the log says so
             at each start.
+        allow: What messages may name beside harmless built-in types: modules, as ``"shop.models"``,
+            with all that they and those below them define, and full names, as
+            ``"decimal.Decimal"``. All else is refused where it arrives, at callers and workers
+            alike. ``None`` sets no limit. A second fence behind the signature, not one that
+            strangers may come to: what is listed can be called with any arguments.
+            Functions and classes that travel by value are code: they are refused unless
+            ``"cloudpickle"`` is listed.
 
     Raises:
-        OptionError: A key is too short, or given although none need be used.
+        OptionError: A key is too short, or given although none need be used; or ``allow`` lists
+            what is no name.
     """
 
     def encode(self, obj: Any) -> bytes:
@@ -65,7 +72,7 @@ class CloudpickleCodec(PicklingCodec):
 
         Raises:
             IncompatibleError: It was made by another minor version of Python.
-            DecodeError: It is no cloudpickle, or names what does not exist here.
+            DecodeError: It is no cloudpickle, or names what does not exist or is not allowed here.
         """
         if len(content) < len(_VERSION):
             raise DecodeError("these bytes are too few for a cloudpickle")
@@ -73,9 +80,9 @@ class CloudpickleCodec(PicklingCodec):
         if version != _VERSION:
             raise IncompatibleError("Python version", _dotted(version), _dotted(_VERSION))
         try:
-            return pickle.loads(memoryview(content)[len(_VERSION) :])
+            return self._loads(memoryview(content)[len(_VERSION) :])
         except Exception as exc:
-            raise DecodeError(f"these bytes cannot be unpickled: {shown(exc)}") from exc
+            raise undecodable(exc) from exc
 
 
 def _dumps(obj: Any) -> bytes:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable
 from typing import Any
 
-from ..words.errors import DecodeError, EncodeError
+from ..words.errors import EncodeError
 from .keys import KeySource
 from .paths import has_attributes, locate, shown, type_name
-from .pickling import PicklingCodec
+from .pickling import PicklingCodec, undecodable
 
 
 class PickleCodec(PicklingCodec):
@@ -32,9 +33,15 @@ class PickleCodec(PicklingCodec):
         unsafe_no_signature: True lets messages leave the process unsigned if there is no key, so
             that everybody who can write to the broker can run code here; the log says so
             at each start.
+        allow: What messages may name beside harmless built-in types: modules, as ``"shop.models"``,
+            with all that they and those below them define, and full names, as
+            ``"decimal.Decimal"``. All else is refused where it arrives, at callers and workers
+            alike. ``None`` sets no limit. A second fence behind the signature, not one that
+            strangers may come to: what is listed can be called with any arguments.
 
     Raises:
-        OptionError: A key is too short, or given although none need be used.
+        OptionError: A key is too short, or given although none need be used; or ``allow`` lists
+            what is no name.
     """
 
     def __init__(
@@ -47,8 +54,9 @@ class PickleCodec(PicklingCodec):
         *,
         key: KeySource = None,
         unsafe_no_signature: bool = False,
+        allow: Iterable[str] | None = None,
     ) -> None:
-        super().__init__(namespace, key=key, unsafe_no_signature=unsafe_no_signature)
+        super().__init__(namespace, key=key, unsafe_no_signature=unsafe_no_signature, allow=allow)
         self.protocol = protocol
         self.fix_imports = fix_imports
         self.encoding = encoding
@@ -75,14 +83,14 @@ class PickleCodec(PicklingCodec):
         Return the value of a pickle, and run the code in it.
 
         Raises:
-            DecodeError: It is no pickle, or names what does not exist here.
+            DecodeError: It is no pickle, or names what does not exist or is not allowed here.
         """
         try:
-            return pickle.loads(
+            return self._loads(
                 content, fix_imports=self.fix_imports, encoding=self.encoding, errors=self.errors
             )
         except Exception as exc:
-            raise DecodeError(f"these bytes cannot be unpickled: {shown(exc)}") from exc
+            raise undecodable(exc) from exc
 
     def _dumps(self, obj: Any) -> bytes:
         return pickle.dumps(obj, protocol=self.protocol, fix_imports=self.fix_imports)

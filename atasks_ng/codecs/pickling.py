@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import pickle
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..protocol.seals import Checksum, Seal
-from ..words.errors import OptionError
+from ..words.errors import DecodeError, OptionError
+from .allow_list import AllowList, Refused
 from .base import Codec
 from .keys import KeyRing, KeySource
+from .paths import shown
 from .signed_codec import signature
 
 logger = logging.getLogger("atasks_ng.codecs")
@@ -21,9 +26,11 @@ class PicklingCodec(Codec):
         namespace: Where to install it.
         key: A key, several, or a callable that returns them; ``None``: those in the environment.
         unsafe_no_signature: Whether messages may leave the process without a signature.
+        allow: What messages may name; ``None``: anything.
 
     Raises:
-        OptionError: A key is too short, or there is one and it need not be used.
+        OptionError: A key is too short, or there is one and it need not be used; or ``allow`` lists
+            what cannot be allowed.
     """
 
     def __init__(
@@ -32,10 +39,14 @@ class PicklingCodec(Codec):
         *,
         key: KeySource = None,
         unsafe_no_signature: bool = False,
+        allow: Iterable[str] | None = None,
     ) -> None:
         if key is not None and unsafe_no_signature:
             raise OptionError("key=... and unsafe_no_signature=True contradict each other")
         keys = KeyRing.if_given(key)
+        self._loads: Callable[..., Any] = pickle.loads
+        if allow is not None:
+            self._loads = AllowList(allow, f"{type(self).__name__}(allow=...)").loads
         super().__init__(namespace)
         self._keys = keys
         self._unsafe_no_signature = unsafe_no_signature
@@ -64,3 +75,10 @@ class PicklingCodec(Codec):
             kind,
         )
         return Checksum(namespace)
+
+
+def undecodable(exc: Exception) -> DecodeError:
+    """Return what the failure to unpickle is told as."""
+    if isinstance(exc, Refused):
+        return DecodeError(str(exc))
+    return DecodeError(f"these bytes cannot be unpickled: {shown(exc)}")

@@ -14,7 +14,7 @@ from typing import Any
 import aiormq
 import pytest
 
-from atasks_ng import connect, serve
+from atasks_ng import atask, connect, serve
 from atasks_ng.codecs import (
     CloudpickleCodec,
     CompressedCodec,
@@ -61,6 +61,7 @@ KEYED: dict[str, Callable[[], Any]] = {
     "cloudpickle": lambda: CloudpickleCodec(key=KEY),
     "signed": lambda: SignedCodec(MsgpackCodec(), KEY),
     "compressed": lambda: CompressedCodec(PickleCodec(key=KEY)),
+    "allowing": lambda: PickleCodec(key=KEY, allow=["io.open", "_io.open"]),
 }
 
 
@@ -72,6 +73,11 @@ class Canary:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open, (str(self.file), "w")
+
+
+@atask
+async def make_canary(file: str) -> Canary:
+    return Canary(Path(file))
 
 
 @contextlib.asynccontextmanager
@@ -117,7 +123,7 @@ def sings(codec: str, canary: Canary) -> bytes:
 def test_canary_sings_when_it_is_unpickled(tmp_path: Path) -> None:
     canary = Canary(tmp_path / "sung")
     MsgpackCodec()
-    for name in ("pickle", "cloudpickle", "compressed"):
+    for name in ("pickle", "cloudpickle", "compressed", "allowing"):
         [[opened], _] = KEYED[name]().decode(sings(name, canary))
 
         opened.close()
@@ -249,6 +255,29 @@ async def test_flood_of_forgeries_is_counted_and_logged_a_few_times(
     ours = [line for line in lines if line.startswith(("dropped", "refused"))]
     assert len(ours) == 10  # of each kind five in ten seconds
     assert "canary" not in caplog.text
+
+
+# -- pickles that are signed, and name what is not listed ----------------------------------------
+
+
+@pytest.mark.parametrize("make", [PickleCodec, CloudpickleCodec])
+async def test_signed_pickle_that_names_what_is_not_listed_is_refused(
+    broker: Broker, tmp_path: Path, make: Any
+) -> None:
+    canary = Canary(tmp_path / "sung")
+    make(key=KEY, allow=[tasks.__name__])
+    async with served(broker) as stranger:
+        with pytest.raises(errors.DecodeError) as caught:
+            await tasks.echo(canary)
+        sentence = str(caught.value)
+        assert "the arguments of 'tests.contract.tasks:echo' cannot be decoded" in sentence
+        assert f"{make.__name__}(allow=...) does not list it" in sentence
+        assert dropped(stranger) == []
+        assert await tasks.add(1) == 2
+
+        with pytest.raises(errors.DecodeError, match=r"the result of .*does not list it"):
+            await make_canary(str(canary.file))
+    assert not canary.file.exists()
 
 
 # -- one end has a key, the other none, or another ---------------------------------------------
