@@ -79,8 +79,9 @@ class CloudpickleCodec(PicklingCodec):
         version = bytes(content[: len(_VERSION)])
         if version != _VERSION:
             raise IncompatibleError("Python version", _dotted(version), _dotted(_VERSION))
+        loads = self._loads
         try:
-            return self._loads(memoryview(content)[len(_VERSION) :])
+            return loads(memoryview(content)[len(_VERSION) :])
         except Exception as exc:
             raise undecodable(exc) from exc
 
