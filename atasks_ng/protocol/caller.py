@@ -439,7 +439,9 @@ class Caller:
         asker, call.asker = call.asker, None
         if call.consumer is not None and call.consumer.received:
             self._tell(call, asker, SETTLED, actions)
-            actions += self._happen(call, RESTARTED, now)
+            # That there is a second copy says nothing about who sends the items of the first one.
+            if asker.why != WHY_TWICE:
+                actions += self._happen(call, RESTARTED, now)
             return
         if asker.why == WHY_STALE and not call.rerun and call.holder not in (None, asker.worker):
             # Another worker was let run it, and nothing says that it is lost: a copy.

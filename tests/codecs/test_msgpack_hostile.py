@@ -318,3 +318,15 @@ def test_large_number_costs_little(body):
     ends(call(body))
 
     assert time.process_time() - started < 0.1
+
+
+def test_array_of_large_lengths_costs_little():
+    pytest.importorskip("numpy")
+    lengths = b"\xdc\x00\x20" + 32 * ext(wire.BIG_INT, b"\x7f" * 30_000)
+    body = b"\x96" + ext(wire.ARRAY) + b"\xa3<f8" + lengths + b"\xa1C" + b"\xc3" + b"\x00"
+    started = time.process_time()
+
+    with pytest.raises(DecodeError, match="shape"):
+        codec.decode(call(body))
+
+    assert time.process_time() - started < 0.1

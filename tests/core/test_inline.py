@@ -331,6 +331,20 @@ async def test_scope_around_a_call_ends_it() -> None:
 
 
 @pytest.mark.usefixtures("connected")
+async def test_scope_of_another_asyncio_task_leaves_a_call_its_own_timeout() -> None:
+    log: list[str] = []
+
+    async with timeout(0.02):
+        call = asyncio.create_task(hang.options(timeout=0.05)(log))
+        await asyncio.sleep(0)
+
+    with pytest.raises(errors.DeadlineError) as caught:
+        await asyncio.wait_for(call, 5)
+    assert caught.value.args == (f"{__name__}:hang", pytest.approx(0.05))
+    assert log == ["begun", "cancelled"]
+
+
+@pytest.mark.usefixtures("connected")
 async def test_cancel_of_the_caller_is_no_deadline() -> None:
     log: list[str] = []
     caller = asyncio.create_task(hang.options(timeout=50)(log))

@@ -232,9 +232,7 @@ def test_pair_leads_where_the_table_says(state: str, event: str) -> None:
         scene = Scene(deadline=DEADLINE if event == tables.DEADLINE else None)
         HAPPEN[event](scene, state)()
 
-    # A stream that was being read is not run again: what follows is another event.
-    is_read = (state, event) == (tables.PARKED, tables.UNHELD)
-    assert scene.call.state is (tables.ENDED if is_read else CALLER[state, event][0])
+    assert scene.call.state is CALLER[state, event][0]
     assert ("id" in scene.caller.calls) is (scene.call.state is not tables.ENDED)
 
 
@@ -442,6 +440,34 @@ def test_copy_of_a_call_whose_worker_is_silent_runs_only_if_it_may_run_twice(
     assert (told.origin, told.tell.verdict) == ("address of w2", verdict)
     # Two may run it now: whoever has not answered need not go on.
     assert kinds(scene.reply()) == ([End, SendCancel] if rerun else [End])
+
+
+def test_second_copy_of_a_generator_that_is_read_is_dropped_and_the_first_one_goes_on() -> None:
+    scene = Scene()
+    scene.caller.relinked(scene.now)
+    scene.ask_of_worker(WHY_TWICE)
+    scene.item()
+
+    (told,) = scene.after(2 * TIMES.holder)
+
+    assert isinstance(told, SendTell)
+    assert told.tell.verdict == tables.SETTLED
+    scene.pull()
+    assert kinds(scene.item()) == [Deliver]
+
+
+def test_generator_that_is_read_is_not_run_again_when_its_worker_is_lost() -> None:
+    scene = Scene()
+    scene.item()
+    scene.ask_of_worker(WHY_LOST)
+
+    told, cancel, end = scene.after(2 * TIMES.holder)
+
+    assert isinstance(told, SendTell)
+    assert told.tell.verdict == tables.SETTLED
+    assert isinstance(cancel, SendCancel)
+    assert isinstance(end, End)
+    assert isinstance(end.outcome, errors.WorkerLostError)
 
 
 def test_copy_of_a_call_that_must_not_run_twice_ends_it_when_nobody_has_the_first() -> None:

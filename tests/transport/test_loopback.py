@@ -11,7 +11,7 @@ from atasks_ng.codecs import MsgpackCodec
 from atasks_ng.router import get_router
 from atasks_ng.transport import get_transport, transport_from_url
 from atasks_ng.transport.base import LoopbackTransport
-from atasks_ng.words.errors import BadURLError, OptionError, WrongLoopError
+from atasks_ng.words.errors import BadURLError, NotConnectedError, OptionError, WrongLoopError
 
 
 @atask
@@ -62,6 +62,8 @@ def test_transport_of_a_loop_that_is_over_connects_in_the_next_one() -> None:
     MsgpackCodec()
     transport = LoopbackTransport()
     asyncio.run(transport.connect())
+    with pytest.raises(NotConnectedError):
+        asyncio.run(queue_of_call())
 
     async def again() -> str:
         router = get_router()

@@ -23,8 +23,9 @@ _KINDS = frozenset("biufcmMSUV")
 # As numpy writes them: order, kind, length, and the unit of dates.
 _DTYPE = re.compile(r"[<>|=][biufcmMSUV][0-9]{0,10}(\[[0-9]{0,10}[a-zA-Zμ]{1,2}\])?\Z")
 
-# numpy's own limit.
+# numpy's own limits. Without the second one, multiplying numbers of megabytes could take minutes.
 _MAX_DIMENSIONS = 64
+_MAX_LENGTH = 2**63
 
 _ARRAY = ext(wire.ARRAY)
 _SCALAR = ext(wire.SCALAR)
@@ -119,7 +120,7 @@ def _array(parts: list[Any]) -> Any:
 def _is_shape(shape: Any) -> bool:
     if type(shape) is not list or len(shape) > _MAX_DIMENSIONS:
         return False
-    return all(type(length) is int and length >= 0 for length in shape)
+    return all(type(length) is int and 0 <= length < _MAX_LENGTH for length in shape)
 
 
 def _scalar(parts: list[Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable
 from typing import Any, NamedTuple, TypeVar
@@ -38,7 +39,8 @@ class InlinedCall:
         depth: How many calls stand above it.
         deadline: When it must have ended, in the loop's time, or ``None``.
         timeout: The time it had when it was made, in seconds.
-        has_alarm: True if nothing around it ends it when its time is over.
+        alarm_at: When it is ended by itself, if no scope has ended it before, in the loop's time.
+        has_alarm: True if nothing around it ends it then.
         is_expired: True once its alarm has cancelled its body.
         task: The asyncio task that is cancelled when the deadline has passed.
     """
@@ -46,6 +48,7 @@ class InlinedCall:
     attempt = 1
     deadline: float | None = None
     timeout = 0.0
+    alarm_at = math.inf
     has_alarm = False
     is_expired = False
     seen: Any = None
@@ -101,28 +104,29 @@ class InlinedCall:
         """
         outer, scope = self._outer, deadline.get()
         inherited = None if outer is None else outer.deadline
-        limits = [when for when in (inherited, scope) if when is not None]
         now = asyncio.get_running_loop().time()
-        if timeout is not None:
-            limits.append(now + timeout)
+        own = None if timeout is None else now + timeout
+        limits = [when for when in (inherited, scope, own) if when is not None]
         if not limits:
             return
-        self.deadline = nearest = min(limits)
+        self.deadline = min(limits)
         self.task = asyncio.current_task()
-        # A scope cancels the asyncio task, as does whatever ends a call around this one there; an
-        # alarm of our own would cancel it once more.
-        if nearest == scope:
+        # A scope cancels its asyncio task, as does whatever ends a call around this one there; an
+        # alarm of our own at that time would cancel it once more. But the scope may be that of
+        # another asyncio task, so what else there is counts, too.
+        others = [when for when in (inherited, own) if when is not None and when != scope]
+        if not others:
             return
-        self.timeout = nearest - now
+        self.alarm_at = min(others)
+        self.timeout = self.alarm_at - now
         if self.is_over():
             raise self.error()
-        is_told = nearest == inherited and outer is not None and outer.task is self.task
+        is_told = self.alarm_at == inherited and outer is not None and outer.task is self.task
         self.has_alarm = not is_told
 
     def is_over(self) -> bool:
-        """Return True if its deadline has passed."""
-        now = asyncio.get_running_loop().time()
-        return self.deadline is not None and self.deadline <= now
+        """Return True if it should have been ended, beside by a scope."""
+        return self.alarm_at <= asyncio.get_running_loop().time()
 
     def error(self) -> errors.DeadlineError:
         """Return what its caller gets when its time is over."""
@@ -138,7 +142,6 @@ async def in_time(call: InlinedCall, body: Awaitable[T]) -> T:
     """
     me = asyncio.current_task()
     assert me is not None
-    assert call.deadline is not None
     call.task = me
     cancels = me.cancelling()
 
@@ -146,7 +149,7 @@ async def in_time(call: InlinedCall, body: Awaitable[T]) -> T:
         call.is_expired = True
         me.cancel()
 
-    alarm = asyncio.get_running_loop().call_at(call.deadline, strike)
+    alarm = asyncio.get_running_loop().call_at(call.alarm_at, strike)
     try:
         value = await body
     except (Exception, asyncio.CancelledError) as exc:

@@ -72,21 +72,25 @@ class LoopbackTransport(Transport):
         Raises:
             WrongLoopError: It is connected in another event loop.
         """
-        self.check_usable()
-        if self._hub is None or self._hub.is_over:
-            self._hub = _Hub.of(asyncio.get_running_loop(), self.namespace)
-            self._hub.transports.add(self)
-            self.is_linked = True
+        if self._hub is not None and not self._hub.is_over:
+            self.check_usable()
+            return
+        self._hub = _Hub.of(asyncio.get_running_loop(), self.namespace)
+        self._hub.transports.add(self)
+        self.is_linked = True
 
     def check_usable(self) -> None:
         """
         Raise if it cannot be used from here.
 
         Raises:
-            WrongLoopError: It is connected in another event loop, which is there.
+            WrongLoopError: It is connected in another event loop.
+            NotConnectedError: It was connected in one that has ended.
         """
         hub = self._hub
-        if hub is not None and not hub.is_over and not hub.is_of(asyncio.get_running_loop()):
+        if hub is not None and hub.is_over:
+            raise NotConnectedError(self.namespace)
+        if hub is not None and not hub.is_of(asyncio.get_running_loop()):
             raise WrongLoopError(self.namespace)
 
     async def disconnect(self) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 from pamqp import commands
+from pamqp.body import ContentBody
+from pamqp.header import ContentHeader
 
+from atasks_ng.transport.backends.amqp.lane.pulse import SharedTransport
 from tests.transport.amqp.peers import FRAME_MAX, LARGE, Bench, message, parcel, tick
 
 
@@ -200,6 +204,59 @@ async def test_a_broken_stream_ends_the_connection() -> None:
     assert bench.sent() == [message(1)]
     with pytest.raises(ConnectionError, match="no frame"):
         await bench.wire.reader.readexactly(1)
+
+
+async def test_a_socket_that_is_gone_is_not_aborted() -> None:
+    """asyncio's own fails then, if it was closed with something unsent."""
+    bench = Bench()
+    bench.lane().publish(parcel(1))
+
+    bench.wire.connection_lost(None)
+    bench.wire.abort()
+
+    assert not bench.socket.is_aborted
+    assert not bench.wire.is_open
+
+
+async def test_no_heartbeat_falls_between_the_writes_of_one_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    lane = bench.lane()
+    could_write: list[bool] = []
+    write = SharedTransport.write
+
+    def write_and_look(self: SharedTransport, data: bytes) -> None:
+        write(self, data)
+        # As the thread of heartbeats does it: without waiting.
+        thread = threading.Thread(
+            target=lambda: could_write.append(self._lock.acquire(blocking=False))
+        )
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(SharedTransport, "write", write_and_look)
+    lane.publish(parcel(1, 3 * LARGE))
+
+    assert len(could_write) > 2
+    assert not any(could_write)
+
+
+async def test_a_broker_may_set_no_limit_to_frames() -> None:
+    bench = Bench()
+    bench.wire.tune(0, 0)
+    lane = bench.lane()
+    bodies: list[bytes] = []
+    await lane.consume("queue", "consumer", lambda delivered: bodies.append(delivered.body))
+    header = ContentHeader(0, 2_000_000, commands.Basic.Properties())
+
+    bench.feed(
+        (1, commands.Basic.Deliver("consumer", 1, False, "", "")),
+        (1, header),
+        (1, ContentBody(b"b" * 2_000_000)),
+    )
+
+    assert bodies == [b"b" * 2_000_000]
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,11 @@ class Keeper:
         logger.warning("lost the link to %s (%s); connecting again", self._shown, why)
         self._dialer.lost()
         self._tell_link(up=False)
-        await session.close()
+        try:
+            await session.close()
+        except Exception:
+            # Whatever is left of it must not keep the next one from being made.
+            logger.exception("closing the lost link to %s", self._shown)
         await self._redial(self._exchanges if session.is_refused else session.access.refused)
         logger.warning("the link to %s is there again", self._shown)
         self._tell_link(up=True)

@@ -24,6 +24,7 @@ import socket
 import threading
 import time
 import weakref
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from .frames import HEARTBEAT_FRAME
@@ -107,6 +108,10 @@ class SharedTransport(asyncio.Transport):
         self.release()
 
     # -- what the loop calls -------------------------------------------------------------------
+
+    def whole(self) -> AbstractContextManager[object]:
+        """Return what keeps the thread from writing between two writes, of one frame perhaps."""
+        return self._lock
 
     def write(self, data: Any) -> None:
         if self._is_parents:

@@ -22,6 +22,9 @@ from .frames import BODY, END_BYTE, HEADER, HEARTBEAT, METHOD
 # No frame of a connection that is being opened is larger; RabbitMQ's first has about 500 bytes.
 _FIRST_FRAME_MAX = 1024 * 1024
 
+#: The largest that can be announced: for a broker that sets no limit.
+NO_FRAME_MAX = 2**32 + frames.OVERHEAD
+
 _KINDS = frozenset((METHOD, HEADER, BODY, HEARTBEAT))
 _OURS = frozenset((frames.BASIC_DELIVER, frames.BASIC_RETURN, frames.BASIC_ACK, frames.BASIC_NACK))
 _CLOSES = frozenset((frames.CHANNEL_CLOSE, frames.CHANNEL_CLOSE_OK))

@@ -29,7 +29,7 @@ from . import heap
 from .frames import Buffer
 from .keepalive import Keepalive
 from .pulse import SharedTransport
-from .splitter import DataChannel, Splitter, StreamError
+from .splitter import NO_FRAME_MAX, DataChannel, Splitter, StreamError
 
 logger = logging.getLogger("atasks_ng.amqp")
 
@@ -92,6 +92,7 @@ class Wire(asyncio.BufferedProtocol):
         self._is_full = False
         self.is_held = False
         self._is_broken = False
+        self._is_lost = False
         # The end of this tick is awaited; and: there was one message in it, or in the last one.
         self._is_due = False
         self._is_alone = False
@@ -110,8 +111,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def tune(self, frame_max: int, heartbeat: int) -> None:
         """Take over what was agreed upon when the connection was opened; 0 is no limit."""
-        if frame_max:
-            self._splitter.frame_max = frame_max
+        self._splitter.frame_max = frame_max or NO_FRAME_MAX
         self.keepalive.start(heartbeat)
 
     def attach(self, number: int, sender: Sender) -> None:
@@ -130,7 +130,9 @@ class Wire(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Let go of the socket, if that has not happened yet."""
         self._end()
-        self.transport.abort()
+        if not self._is_lost:
+            # asyncio's own would fail after that, if it was closed with something unsent.
+            self.transport.abort()
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -236,14 +238,15 @@ class Wire(asyncio.BufferedProtocol):
         assert type(pieces) is list
         batch: list[Buffer] = []
         size = 0
-        for piece in pieces:
-            if size + len(piece) > _WRITE_BYTES:
-                self.transport.write(b"".join(batch))
-                batch, size = [], 0
-            batch.append(piece)
-            size += len(piece)
-            self._outbox_bytes -= len(piece)
-        self.transport.write(b"".join(batch))
+        with self.transport.whole():
+            for piece in pieces:
+                if size + len(piece) > _WRITE_BYTES:
+                    self.transport.write(b"".join(batch))
+                    batch, size = [], 0
+                batch.append(piece)
+                size += len(piece)
+                self._outbox_bytes -= len(piece)
+            self.transport.write(b"".join(batch))
 
     def _wake_drained(self) -> None:
         drained, self._drained = self._drained, []
@@ -311,6 +314,7 @@ class Wire(asyncio.BufferedProtocol):
         return self._stream.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._is_lost = True
         self._end()
         self._stream.connection_lost(exc)
 
