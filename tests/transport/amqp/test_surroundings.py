@@ -41,7 +41,8 @@ async def double(x: int) -> int:
 async def url(amqp_url: str) -> AsyncIterator[str]:
     """The URL of a place that is connected, and performs, in this process."""
     own = f"{amqp_url}?prefix=t{uuid.uuid4().hex}"
-    async with serve(own):
+    # What a program left running that is gone need not end in good order.
+    async with serve(own, grace=0):
         yield own
 
 
