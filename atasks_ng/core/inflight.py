@@ -24,7 +24,7 @@ class InFlight:
 
     def enter(self) -> bool:
         """Count a call in, which must leave again, and return True; False if it must wait."""
-        if self._line or self._used >= self._calls or self._used_bytes >= self._bytes:
+        if self._line or not self._has_room:
             return False
         self._used += 1
         return True

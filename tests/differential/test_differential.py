@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -25,22 +26,21 @@ ON_AMQP = [parameter(program) for program in all_programs() if not program.share
 
 @pytest.mark.usefixtures("log_file")
 @pytest.mark.parametrize("program", EVERYWHERE)
-def test_program_is_the_same_on_loopback(program: Program, namespace: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "known"),
+    [
+        pytest.param("loopback://", differences.EVERYWHERE, id="loopback"),
+        pytest.param("loopback://?copy=0", differences.WITHOUT_A_COPY, id="without a copy"),
+    ],
+)
+def test_program_is_the_same_within_one_process(
+    program: Program, url: str, known: Mapping[str, str], namespace: str
+) -> None:
     before = run_undecorated(program)
 
-    after = run_decorated(program, "loopback://", namespace)
+    after = run_decorated(program, url, namespace)
 
-    compare(before, after, program.name in differences.EVERYWHERE)
-
-
-@pytest.mark.usefixtures("log_file")
-@pytest.mark.parametrize("program", EVERYWHERE)
-def test_program_is_the_same_without_a_copy(program: Program, namespace: str) -> None:
-    before = run_undecorated(program)
-
-    after = run_decorated(program, "loopback://?copy=0", namespace)
-
-    compare(before, after, program.name in differences.WITHOUT_A_COPY)
+    compare(before, after, program.name in known)
 
 
 @pytest.mark.parametrize("program", ON_AMQP)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import aiormq
 import pytest
@@ -27,11 +27,9 @@ RUNNING = 1000
 
 
 @pytest.fixture
-def place(node: PrivateBroker, make_place: Callable[[str], Place]) -> Iterator[Place]:
+def place(node: PrivateBroker, make_place: Callable[[str], Place]) -> Place:
     """A place at the broker of this module."""
-    place = make_place(node.url)
-    yield place
-    place.workers.close()
+    return make_place(node.url)
 
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,10 +25,8 @@ def node(private_broker: Callable[..., PrivateBroker]) -> PrivateBroker:
 
 
 @pytest.fixture
-def place(node: PrivateBroker, make_place: Callable[[str], Place]) -> Iterator[Place]:
-    place = make_place(node.url)
-    yield place
-    place.workers.close()
+def place(node: PrivateBroker, make_place: Callable[[str], Place]) -> Place:
+    return make_place(node.url)
 
 
 @pytest.fixture

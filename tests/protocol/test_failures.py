@@ -8,7 +8,6 @@ import linecache
 import sys
 import traceback
 import types
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgpack
@@ -18,20 +17,12 @@ from hypothesis import strategies as st
 
 from atasks_ng.protocol import failures, tracebacks
 from atasks_ng.words.errors import RemoteError
+from tests.protocol.raising import raised
 
 
 def travel(exc: BaseException) -> BaseException:
     """Return what arrives on the other side."""
     return failures.rebuild(failures.describe(exc, "worker", "m:f"))
-
-
-def raised(make: Callable[[], Any]) -> BaseException:
-    """Return the exception that a function raises."""
-    try:
-        make()
-    except BaseException as exc:
-        return exc
-    raise AssertionError("it raised nothing")
 
 
 def unknown_here(record: dict[str, Any]) -> dict[str, Any]:

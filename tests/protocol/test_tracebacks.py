@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from atasks_ng.protocol import failures, tracebacks
+from tests.protocol.raising import raised
 
 HERE = __file__
 SECRETIVE = pytest.mark.parametrize("how", ["names", "off"])
@@ -38,15 +39,6 @@ def gather() -> None:
         except Exception as exc:
             found.append(exc)
     raise ExceptionGroup("both", found)
-
-
-def raised(make: Callable[[], Any]) -> BaseException:
-    """Return the exception that a function raises."""
-    try:
-        make()
-    except BaseException as exc:
-        return exc
-    raise AssertionError("it raised nothing")
 
 
 def travel(exc: BaseException, how: str, worker: str = "w", task: str = "m:f") -> BaseException:

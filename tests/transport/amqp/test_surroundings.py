@@ -21,6 +21,7 @@ import pytest
 from atasks_ng import atask, connect, serve
 from atasks_ng.codecs import MsgpackCodec
 from atasks_ng.transport.backends.amqp import AMQPTransport
+from atasks_ng.transport.backends.amqp.session import Session
 from atasks_ng.words.errors import ForkedError, NotConnectedError, WrongLoopError
 
 ROOT = Path(__file__).parents[3]
@@ -216,6 +217,28 @@ def test_child_that_exits_does_not_disturb_its_parent(
 
     assert done.stdout.split("\n") == ["2", "ForkedError", "goes on", ""]
     assert "lost the link" not in done.stderr
+
+
+async def test_link_is_made_anew_whatever_closing_the_lost_one_raises(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await double(1) == 2
+    transport = double_transport()
+    lost = transport._session
+    assert lost is not None
+    close = Session.close
+
+    async def fail(self: Session, *, forget_inbox: bool = False) -> None:
+        await close(self, forget_inbox=forget_inbox)
+        if self is lost:
+            raise AttributeError("as asyncio's own transport does")
+
+    monkeypatch.setattr(Session, "close", fail)
+
+    lost._fail("the test says so")
+
+    assert await asyncio.wait_for(double(2), 20) == 4
+    assert transport._session is not lost
 
 
 async def test_second_event_loop_raises_while_the_first_one_runs(url: str) -> None:
